@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From kubernetes.core's options and K8S_AUTH_* to one connection pool and the headers that go with it.
+
+kubernetes.core decides what the options mean (in-cluster, kubeconfig, exec plugins, tokens, certificates);
+the kubernetes package builds the pool (TLS, proxies). Only what travels on each request is ours.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import KubeError, MissingLibrary
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+
+try:
+    import kubernetes
+    import urllib3
+    import yaml
+    from kubernetes.client import rest
+
+    IMPORT_ERROR: str | None = None
+except ImportError:
+    IMPORT_ERROR = traceback.format_exc()
+
+core: Any = core_client  # untyped
+
+POOL_SIZE = 32
+AUTH_ARGS: dict[str, Any] = AUTH_ARG_SPEC
+AUTH_OPTIONS = tuple(AUTH_ARG_SPEC)
+
+
+class CannotConnect(KubeError):
+    """The options name no usable cluster."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """``host``: URL without trailing slash. ``pool``: urllib3 manager. ``headers``: sent with each request,
+    repeated names allowed. ``authorization``: the current value of that header (tokens are refreshed), or None."""
+
+    host: str
+    pool: Any
+    headers: tuple[tuple[str, str], ...]
+    authorization: Callable[[], str | None]
+
+
+def connect(params: Mapping[str, Any]) -> Connection:
+    """Resolve the options of ``kubernetes.core.k8s_auth_options`` (None or absent: K8S_AUTH_*, then defaults).
+
+    Raises MissingLibrary, or CannotConnect when no configuration can be made of them. Sends nothing, except
+    what a kubeconfig's own exec plugin or token refresh does.
+    """
+    if IMPORT_ERROR is not None:
+        raise MissingLibrary(f"{missing_required_lib('kubernetes')}\n{IMPORT_ERROR}".splitlines()[0])
+    options = {name: params[name] for name in AUTH_OPTIONS if params.get(name) is not None}
+    # The package keeps the last loaded kubeconfig as a process-wide default: it must not leak into the next client.
+    kubernetes.client.Configuration.set_default(None)
+    try:
+        configuration = core._create_configuration(core._create_auth_spec(None, **options))
+    except yaml.YAMLError as error:
+        raise CannotConnect(f"the kubeconfig is not valid YAML{_line(error)}") from None
+    except kubernetes.config.ConfigException as error:
+        raise CannotConnect(f"no usable cluster configuration: {error}") from None
+    except OSError as error:
+        raise CannotConnect(f"cannot read the cluster configuration: {error}") from None
+    configuration.connection_pool_maxsize = POOL_SIZE
+    configuration.retries = False
+    try:
+        pool = rest.RESTClientObject(configuration).pool_manager
+    except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+        raise CannotConnect(f"cannot use the TLS or proxy options: {error}") from None
+    return Connection(
+        host=str(configuration.host).rstrip("/"),
+        pool=pool,
+        headers=_impersonation(core._create_headers(None, **options)),
+        authorization=_authorization(configuration),
+    )
+
+
+def _impersonation(headers: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    flat: list[tuple[str, str]] = []
+    for name, value in headers.items():
+        flat.extend((name, str(item)) for item in (value if isinstance(value, list) else [value]))
+    return tuple(flat)
+
+
+def _authorization(configuration: Any) -> Callable[[], str | None]:
+    lock = threading.Lock()
+
+    def current() -> str | None:
+        with lock:
+            # kubernetes.core stores a token it was given as "authorization"; kubeconfig loaders use either name.
+            for name in ("authorization", "BearerToken"):
+                value = configuration.get_api_key_with_prefix(name)
+                if value:
+                    return str(value)
+            if configuration.username:
+                return str(configuration.get_basic_auth_token())
+        return None
+
+    return current
+
+
+def _line(error: Any) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f" (line {mark.line + 1})" if mark is not None else ""

@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One HTTP exchange with the API server, asked again while that makes sense. Knows nothing of kinds."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import retry
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth import Connection
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError
+
+try:
+    import urllib3
+    from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, NewConnectionError, SSLError
+except ImportError:  # auth.connect() has reported it before anything here is called
+    pass
+
+JSON = "application/json"
+USER_AGENT = "dynamo.multinode"
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 65.0  # the API server itself gives up on a request after 60 s
+
+
+class Transport:
+    """Sends requests over one pool; safe to use from many threads.
+
+    ``budget``: seconds in which one request may be tried again. ``first_budget``: the same while the server has
+    never answered, so that a wrong address fails soon. ``requests``: how many were sent, repetitions included.
+    """
+
+    def __init__(self, connection: Connection, *, budget: float = 60.0, first_budget: float = 6.0) -> None:
+        self.connection = connection
+        self.budget = budget
+        self.first_budget = first_budget
+        self.requests = 0
+        self._answered = False
+        self._lock = threading.Lock()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """The decoded answer. ``query`` entries that are None or "" are left out; ``timeout``: seconds per attempt.
+
+        Raises ApiError, also when there is no answer (status 0).
+        """
+        payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            retry_after = None
+            try:
+                answer = self._send(method, path, query, payload, content_type, timeout)
+                if answer.status < 400:
+                    self._answered = True
+                    return _decoded(answer.data)
+                retry_after = answer.headers.get("Retry-After")
+                error, again = self._refusal(answer, method, path)
+            except (HTTPError, OSError) as problem:
+                error, again = self._no_answer(problem, method, path)
+            pause = retry.delay(attempt, retry_after, random.random)
+            budget = self.budget if self._answered else self.first_budget
+            if not again or time.monotonic() - started + pause > budget:
+                raise error
+            time.sleep(pause)
+
+    def stream(self, path: str, query: Mapping[str, Any], timeout: float) -> Any:
+        """An open urllib3 response whose body is read by the caller, who also closes it. Not retried."""
+        try:
+            answer = self._send("GET", path, query, None, None, timeout, preload=False)
+        except (HTTPError, OSError) as problem:
+            raise self._no_answer(problem, "GET", path)[0] from None
+        if answer.status >= 400:
+            answer.read()
+            raise self._refusal(answer, "GET", path)[0]
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        payload: bytes | None,
+        content_type: str | None,
+        timeout: float | None,
+        preload: bool = True,
+    ) -> Any:
+        headers = urllib3.HTTPHeaderDict({"Accept": JSON, "User-Agent": USER_AGENT})
+        if payload is not None:
+            headers["Content-Type"] = content_type or JSON
+        authorization = self.connection.authorization()
+        if authorization:
+            headers["Authorization"] = authorization
+        for name, value in self.connection.headers:
+            headers.add(name, value)
+        wanted = {name: value for name, value in (query or {}).items() if value not in (None, "")}
+        with self._lock:
+            self.requests += 1
+        return self.connection.pool.request(
+            method,
+            self.connection.host + path + ("?" + urlencode(wanted) if wanted else ""),
+            body=payload,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout or READ_TIMEOUT),
+            retries=False,
+            redirect=False,
+            preload_content=preload,
+        )
+
+    def _refusal(self, answer: Any, method: str, path: str) -> tuple[ApiError, bool]:
+        status = _decoded(answer.data)
+        self._answered = self._answered or answer.status in (401, 403, 404, 409, 422) or bool(status)
+        message = str(status.get("message") or answer.reason or "no explanation given")
+        error = ApiError(
+            answer.status,
+            str(status.get("reason") or answer.reason or ""),
+            message,
+            body=status,
+            method=method,
+            path=path,
+            host=self.connection.host,
+        )
+        return error, retry.worth_retrying(answer.status, status)
+
+    def _no_answer(self, problem: Exception, method: str, path: str) -> tuple[ApiError, bool]:
+        cause = problem.reason if isinstance(problem, MaxRetryError) and problem.reason is not None else problem
+        host = self.connection.host
+        again = True
+        if isinstance(cause, FileNotFoundError) or "FileNotFoundError" in str(cause) or "[Errno 2]" in str(cause):
+            message = (
+                "ca_cert, client_cert or client_key (of the options or the kubeconfig) names a file that does not exist"
+            )
+            again = False
+        elif isinstance(cause, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(cause):
+            message = (
+                f"the TLS certificate of {host} is not trusted ({_short(cause)}): set ca_cert to its CA, "
+                "or fix the name in host"
+            )
+            again = False
+        elif isinstance(cause, SSLError):
+            message = f"no TLS connection to {host}: {_short(cause)}"
+            again = self._answered
+        elif isinstance(cause, NameResolutionError):
+            message = f"cannot reach the API server: the name in {host} does not resolve"
+            again = self._answered
+        elif isinstance(cause, NewConnectionError):
+            message = f"cannot reach the API server at {host}: {_short(cause)}"
+        else:
+            message = f"the API server at {host} gave no answer to {method} {path}: {_short(cause)}"
+        return ApiError(0, "Unreachable", message, method=method, path=path, host=host), again
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    """The JSON object in ``data``; anything else (a proxy's HTML page, nothing) becomes a message."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        text = data.decode("utf-8", "replace").strip()
+        return {"message": " ".join(text.split())[:200]} if text else {}
+    return value if isinstance(value, dict) else {"message": str(value)}
+
+
+def _short(error: BaseException) -> str:
+    """The part of a chain of socket errors that a person can use."""
+    text = str(error)
+    for known in ("Connection refused", "timed out", "Connection reset by peer", "Network is unreachable"):
+        if known in text:
+            return known.lower()
+    # urllib3 puts the connection object in front: "<urllib3...Connection(...)>: Failed to ..."
+    return text.split(": ", 1)[1] if text.startswith(("<", "HTTP")) and ": " in text else text
