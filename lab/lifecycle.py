@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing a lab up and down. Every step looks at what is there first, so that it can be cut off anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+import psutil
+
+from lab import binaries, certs, charts, controlplane, fleet, ports, processes
+from lab.errors import LabError
+from lab.kube import Api, ApiError
+from lab.layout import CLONE, Layout, locked, read_json, write_atomically
+
+UP_SECONDS = 120.0
+DOWN_SECONDS = 15.0
+BINDING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": "lab:dynamo-multinode"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "dynamo-multinode"}],
+}
+
+
+def up(layout: Layout, inventory: Path, nodes: Optional[int]) -> None:
+    """Control plane and machines, running and ready."""
+    begin = time.monotonic()
+    reader = fleet.InventoryReader(inventory)
+    with locked(layout.lock_file, f"another command works on the lab {layout.name}; waiting for it"):
+        programs = binaries.ensure()
+        charted = charts.ensure(programs["helm"])
+        started = time.monotonic()
+        state = _start(layout, programs, charted)
+        api = Api(controlplane.server(state["ports"]), layout.certs, "admin")
+        _wait(layout, "kube-apiserver", api.ready, started)
+        found, levels = reader.machines()
+        if nodes is not None:
+            found = fleet.resize(found, nodes)
+        wanted = [fleet.system_node(), *(fleet.gpu_node(node, levels) for node in found)]
+        _bind(api)
+        done = fleet.apply(api, wanted)
+        fleet.wait_ready(api, wanted, time.monotonic() + UP_SECONDS)
+        _wait_healthy(layout, api, started)
+    seconds = time.monotonic() - started
+    note = ", ".join(f"{count} {action}" for action, count in done.items() if count) or "unchanged"
+    print(f"lab {layout.name}: control plane and {len(wanted)} nodes ready in {seconds:.1f} s ({note})")
+    if started - begin > 5:
+        print(f"  programs   made ready in {started - begin:.0f} s before that; they are cached for the next time")
+    print(
+        f"  kubeconfig {layout.kubeconfig} (the collection's own user; {layout.admin_kubeconfig.name} is the admin's)"
+    )
+    print(f"  export     K8S_AUTH_KUBECONFIG={layout.kubeconfig} PATH={layout.bin}:$PATH")
+
+
+def _start(layout: Layout, programs: dict[str, Path], charted: dict[str, Path]) -> dict[str, Any]:
+    """A supervisor running what is wanted now; the lab's state."""
+    layout.root.mkdir(parents=True, exist_ok=True)
+    state = layout.state() or layout.new_state()
+    running = processes.alive(read_json(layout.run_file).get("supervisor"))
+    if not running:
+        _sweep(layout, state)
+        state["ports"] = ports.ensure(layout.root, state.get("ports"))
+    certs.ensure(layout.certs)
+    for name, path in programs.items():
+        _link(layout.bin / name, path)
+    for path in charted.values():
+        _link(layout.charts / path.name, path)
+    state["name"] = layout.name
+    state["version"] = _version(layout, state, programs)
+    if running and read_json(layout.run_file).get("version") != state["version"]:
+        print(f"lab {layout.name}: its programs or settings have changed; starting it again")
+        _stop(layout, state)
+        running = False
+    layout.save_state(state)
+    controlplane.write_configuration(layout, state)
+    if not running:
+        _spawn_supervisor(layout, state)
+    return state
+
+
+def _version(layout: Layout, state: dict[str, Any], programs: dict[str, Path]) -> str:
+    """A digest of everything that a running supervisor would have to be started again for."""
+    digest = hashlib.sha256()
+    for spec in controlplane.specs(layout, state):
+        digest.update(repr(spec.argv).encode())
+    digest.update(repr(sorted((name, str(path)) for name, path in programs.items())).encode())
+    for text in (
+        controlplane.AUDIT_POLICY,
+        *(path.read_text("utf-8") for path in sorted(controlplane.STAGES.iterdir())),
+    ):
+        digest.update(repr(text).encode())
+    return digest.hexdigest()[:16]
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and os.readlink(link) == str(target):
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, link)
+
+
+def _spawn_supervisor(layout: Layout, state: dict[str, Any]) -> None:
+    """The daemon, in a session of its own, so that nothing that ends us ends it."""
+    layout.logs.mkdir(parents=True, exist_ok=True)
+    layout.run_file.unlink(missing_ok=True)
+    path = os.pathsep.join(filter(None, [str(CLONE), os.environ.get("PYTHONPATH")]))
+    env = {**os.environ, "PYTHONPATH": path, processes.MARKER: state["id"], "PYTHONUNBUFFERED": "1"}
+    with open(layout.logs / "supervisor.log", "ab") as log:
+        child = subprocess.Popen(  # pylint: disable=consider-using-with
+            [sys.executable, "-m", "lab.supervisor", str(layout.root)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=env,
+            cwd=layout.root,
+            start_new_session=True,
+        )
+    write_atomically(layout.root / "supervisor.pid", f"{child.pid}\n")
+
+
+def _wait(layout: Layout, name: str, ready: Any, started: float) -> None:
+    while not ready():
+        run = read_json(layout.run_file)
+        if run and not processes.alive(run.get("supervisor")):
+            raise LabError(f"the supervisor ended; see {layout.logs / 'supervisor.log'}")
+        if time.monotonic() - started > UP_SECONDS:
+            raise LabError(f"{name} was not ready after {UP_SECONDS:.0f} s; {_last_words(layout, name)}")
+        time.sleep(0.03)
+
+
+def _wait_healthy(layout: Layout, api: Api, started: float) -> None:
+    """The other processes answer, and pods can be made in the namespace ``default``."""
+    checker = processes.Checker(layout.certs)
+    for name in ("kube-controller-manager", "kube-scheduler", "kwok"):
+
+        def healthy(name: str = name) -> bool:
+            record = read_json(layout.run_file).get("processes", {}).get(name, {})
+            return bool(record.get("pid")) and checker.healthy(processes.Health(**record["health"]))
+
+        _wait(layout, name, healthy, started)
+    account = "/api/v1/namespaces/default/serviceaccounts/default"
+    _wait(layout, "kube-controller-manager", lambda: api.find(account) is not None, started)
+
+
+def _last_words(layout: Layout, name: str) -> str:
+    log = layout.logs / f"{name}.log"
+    with contextlib.suppress(OSError):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if lines:
+            return f"the last line of {log}: {lines[-1][:300]}"
+    return f"see {layout.logs}"
+
+
+def _bind(api: Api) -> None:
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    if api.find(f"{path}/{BINDING['metadata']['name']}") is None:  # type: ignore[index]
+        try:
+            api.call("POST", path, BINDING)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
+
+def _stop(layout: Layout, state: dict[str, Any]) -> None:
+    """End the supervisor and whatever is left of the lab."""
+    known = read_json(layout.run_file).get("supervisor")
+    if processes.alive(known):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(known["pid"], signal.SIGTERM)
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(known["pid"]).wait(DOWN_SECONDS)
+    _sweep(layout, state)
+
+
+def _sweep(layout: Layout, state: dict[str, Any]) -> None:
+    processes.kill_marked(str(state["id"]))
+    layout.run_file.unlink(missing_ok=True)
+    shutil.rmtree(layout.runtime(str(state["id"])), ignore_errors=True)
+
+
+def down(layout: Layout, *, purge: bool) -> None:
+    """No process and no port left; with ``purge`` no folder either."""
+    with locked(layout.lock_file, f"another command works on the lab {layout.name}; waiting for it"):
+        state = layout.state()
+        known = processes.alive(read_json(layout.run_file).get("supervisor"))
+        _stop(layout, state)
+        if purge:
+            shutil.rmtree(layout.root)
+            layout.lock_file.unlink(missing_ok=True)
+    print(f"lab {layout.name}: {'stopped' if known else 'was not running'}{'; its folder is removed' if purge else ''}")
