@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -133,7 +132,6 @@ class Client:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self._lock = Lock()
         self._discovered: dict[str, tuple[float, dict[str, Resource]]] = {}
 
     @classmethod
@@ -191,11 +189,10 @@ class Client:
 
     def resource(self, api_version: str, kind: str) -> Resource:
         """The served kind; asks the API server once per group and version, and again when the kind was missing."""
-        with self._lock:
-            known = self._discovered.get(api_version)
-            if known is None or (kind not in known[1] and time.monotonic() - known[0] > MISSING_TTL):
-                known = (time.monotonic(), self._discover(api_version))
-                self._discovered[api_version] = known
+        known = self._discovered.get(api_version)
+        if known is None or (kind not in known[1] and time.monotonic() - known[0] > MISSING_TTL):
+            # Two threads may both ask; the answer is the same
+            known = self._discovered[api_version] = (time.monotonic(), self._discover(api_version))
         if kind not in known[1]:
             raise NoSuchKind(api_version, kind)
         return known[1][kind]

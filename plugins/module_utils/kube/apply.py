@@ -1,0 +1,500 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bring a cluster to what was rendered: read in bulk, write only what differs, report per object."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import ownership, wait
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, Client
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError, KubeError, NoSuchKind
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+NAMESPACE = ("v1", "Namespace")
+# A list of these would carry other people's secrets, or megabytes of schemas
+READ_BY_NAME = frozenset({("v1", "Secret"), CRD})
+CRD_TIMEOUT = 60.0
+DISCOVERY_TIMEOUT = 10.0
+
+# Order of writing; what is not named is a workload and comes last
+PHASES: tuple[frozenset[str], ...] = (
+    frozenset({"CustomResourceDefinition"}),
+    frozenset({"Namespace"}),
+    frozenset(
+        {
+            "APIService",
+            "ClusterRole",
+            "ClusterRoleBinding",
+            "LimitRange",
+            "MutatingWebhookConfiguration",
+            "NetworkPolicy",
+            "PodDisruptionBudget",
+            "PriorityClass",
+            "ResourceQuota",
+            "Role",
+            "RoleBinding",
+            "RuntimeClass",
+            "ServiceAccount",
+            "StorageClass",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+            "ValidatingWebhookConfiguration",
+        }
+    ),
+    frozenset(
+        {
+            "ClusterTopologyBinding",
+            "ConfigMap",
+            "PersistentVolume",
+            "PersistentVolumeClaim",
+            "Queue",
+            "Secret",
+            "Service",
+            "Topology",
+        }
+    ),
+)
+
+
+@dataclass
+class Result:
+    """What became of one object. ``action``: created, changed, unchanged, deleted, failed or would_create (check
+    mode: its kind or namespace does not exist yet, so that the API server could not be asked; ``validated`` is False).
+    ``diff``: {"before", "after"} of our own fields, without values of Secrets."""
+
+    api_version: str
+    kind: str
+    namespace: str | None
+    name: str
+    action: str
+    validated: bool = True
+    diff: dict[str, Any] | None = None
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return self.action in ("created", "changed", "deleted", "would_create")
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.api_version, self.kind, self.namespace, self.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a module's return value; the diff travels separately."""
+        out = asdict(self)
+        out.pop("diff")
+        return out
+
+
+@dataclass
+class _Item:
+    """One object on its way through an apply."""
+
+    wanted: dict[str, Any]
+    ref: Ref
+    phase: int
+    live: dict[str, Any] | None = None
+    result: Result | None = None
+
+    def settle(self, action: str, **more: Any) -> None:
+        self.result = Result(self.ref.api_version, self.ref.kind, self.ref.namespace, self.ref.name, action, **more)
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        return (self.ref.api_version, self.ref.kind)
+
+
+def phase_of(kind: str) -> int:
+    """Position in the order of writing, 0 first."""
+    return next((number for number, kinds in enumerate(PHASES) if kind in kinds), len(PHASES))
+
+
+def apply(
+    client: Client,
+    objects: Sequence[Mapping[str, Any]],
+    *,
+    check: bool = False,
+    force: bool = False,
+    create_namespaces: bool = False,
+    may_be_missing: Collection[tuple[str, str]] = (),
+) -> list[Result]:
+    """Server-side apply of all ``objects``; one Result each, in their order, then one per namespace created.
+
+    Objects that already are as wanted cost no request of their own. ``force`` takes fields over from other managers.
+    ``create_namespaces`` creates the namespaces that the objects need and that do not exist. ``may_be_missing``:
+    (apiVersion, kind) whose CRD an earlier step of the same run installs, so that check mode reports would_create.
+    Raises ApiError only when nothing can be done at all (no answer, credentials refused).
+    """
+    run = _Run(client, _items(objects), check=check, force=force, may_be_missing=frozenset(may_be_missing))
+    run.resolve()
+    run.read(run.items)
+    if create_namespaces:
+        run.add_namespaces()
+    for phase in range(len(PHASES) + 1):
+        run.write([item for item in run.items if item.phase == phase])
+        if phase == 0:
+            run.settle_crds()
+    return [item.result for item in run.items if item.result is not None]
+
+
+def _items(objects: Iterable[Mapping[str, Any]]) -> list[_Item]:
+    """One item for each object; those that are no Kubernetes objects, or named twice, have failed already."""
+    items: list[_Item] = []
+    seen: set[tuple[str, str, str | None, str]] = set()
+    for number, obj in enumerate(objects):
+        complaint = _malformed(obj)
+        about: Mapping[str, Any] = obj if isinstance(obj, Mapping) else {}
+        meta = about.get("metadata")
+        meta = meta if isinstance(meta, Mapping) else {}
+        ref = Ref(
+            str(about.get("apiVersion") or ""),
+            str(about.get("kind") or ""),
+            meta.get("namespace"),
+            str(meta.get("name") or f"objects[{number}]"),
+        )
+        identity = (ref.api_version.rpartition("/")[0], ref.kind, ref.namespace, ref.name)
+        if complaint is None and identity in seen:
+            complaint = "is named more than once"
+        seen.add(identity)
+        items.append(_Item(ownership.normalise(about) if complaint is None else {}, ref, phase_of(ref.kind)))
+        if complaint is not None:
+            items[-1].settle("failed", validated=False, error=complaint)
+    return items
+
+
+def _malformed(obj: Any) -> str | None:
+    if not isinstance(obj, Mapping):
+        return f"is {type(obj).__name__}, a Kubernetes object is a map"
+    for key in ("apiVersion", "kind"):
+        if not isinstance(obj.get(key), str) or not obj[key]:
+            return f"has no {key}"
+    meta = obj.get("metadata")
+    if not isinstance(meta, Mapping) or not isinstance(meta.get("name"), str) or not meta["name"]:
+        return "has no metadata.name (generateName cannot be applied)"
+    if obj["kind"] == "List" or obj["kind"].endswith("List"):
+        return "is a List: give its items one by one"
+    return None
+
+
+class _Run:
+    """One call of apply(): its client, options and items."""
+
+    def __init__(
+        self,
+        client: Client,
+        items: list[_Item],
+        *,
+        check: bool,
+        force: bool,
+        may_be_missing: frozenset[tuple[str, str]],
+    ) -> None:
+        self.client = client
+        self.items = list(items)
+        self.check = check
+        self.force = force
+        self.may_be_missing = may_be_missing
+        # kinds that a CRD of this very run defines, until they are served
+        self.coming: set[tuple[str, str]] = set()
+        self.new_namespaces: set[str] = set()
+
+    # -- before writing -----------------------------------------------------------------------------------------
+
+    def resolve(self) -> None:
+        """Find every kind; an unknown one fails its objects, unless a CRD of this run defines it."""
+        defined = {
+            (f"{spec.get('group')}/{version.get('name')}", (spec.get("names") or {}).get("kind"))
+            for item in self.items
+            if item.kind == CRD and item.result is None
+            for spec in [item.wanted.get("spec") or {}]
+            for version in spec.get("versions") or []
+        }
+        kinds = sorted({item.kind for item in self.items if item.result is None})
+        self.client.map(lambda kind: self.client.serves(*kind), dict(kinds).items())  # one request per API version
+        for item in self.items:
+            if item.result is not None:
+                continue
+            if item.kind in defined and not self.client.serves(*item.kind):
+                self.coming.add(item.kind)
+            elif not self._place(item):
+                if self.check and item.kind in self.may_be_missing:
+                    item.settle("would_create", validated=False, diff=_diff(item, None, None))
+                else:
+                    item.settle("failed", validated=False, error=str(NoSuchKind(*item.kind)))
+
+    def _place(self, item: _Item) -> bool:
+        """Give the object the namespace that it will really be in. False: its kind is not served."""
+        try:
+            namespaced = self.client.resource(*item.kind).namespaced
+        except NoSuchKind:
+            return False
+        namespace = (item.ref.namespace or "default") if namespaced else None
+        item.ref = Ref(*item.kind, namespace, item.ref.name)
+        item.wanted["metadata"].pop("namespace", None)
+        if namespace:
+            item.wanted["metadata"]["namespace"] = namespace
+        return True
+
+    def read(self, items: Iterable[_Item]) -> None:
+        """The live objects: one LIST per kind and namespace; Secrets and CRDs one by one."""
+        groups: dict[tuple[str, str, str | None], list[_Item]] = {}
+        for item in items:
+            if item.result is None and item.kind not in self.coming:
+                groups.setdefault((*item.kind, item.ref.namespace), []).append(item)
+        single = [item for key, group in groups.items() if key[:2] in READ_BY_NAME for item in group]
+        bulk = [(key, group) for key, group in groups.items() if key[:2] not in READ_BY_NAME]
+        refused = [item for group in self.client.map(self._list, bulk) for item in group]
+        self.client.map(self._get, single + refused)
+
+    def _list(self, work: tuple[tuple[str, str, str | None], list[_Item]]) -> list[_Item]:
+        """Fill in the live objects; the items are given back when listing is not allowed."""
+        key, items = work
+        try:
+            found = {obj["metadata"]["name"]: obj for obj in self.client.list(*key)}
+        except ApiError as error:
+            if error.status == 403:
+                return items
+            raise
+        for item in items:
+            item.live = found.get(item.ref.name)
+        return []
+
+    def _get(self, item: _Item) -> None:
+        try:
+            item.live = self.client.get(*item.kind, item.ref.name, item.ref.namespace)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            item.settle("failed", validated=False, error=str(error))
+
+    def add_namespaces(self) -> None:
+        """Namespaces that the objects need and that do not exist become objects of this run.
+
+        A namespace in which something of ours lives exists; one that we may not read is taken to exist.
+        """
+        named = {item.ref.name for item in self.items if item.kind == NAMESPACE}
+        needed = {item.ref.namespace for item in self.items if item.ref.namespace and item.result is None}
+        inhabited = {item.ref.namespace for item in self.items if item.live is not None}
+        unsure = sorted(name for name in needed - inhabited - named if name)
+        for name, missing in zip(unsure, self.client.map(self._namespace_is_missing, unsure)):
+            if not missing:
+                continue
+            wanted = {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": name, "labels": {MANAGED_BY: FIELD_MANAGER}},
+            }
+            self.items.append(_Item(wanted, Ref(*NAMESPACE, None, name), phase_of("Namespace")))
+
+    def _namespace_is_missing(self, name: str) -> bool:
+        try:
+            return self.client.get(*NAMESPACE, name) is None
+        except ApiError as error:
+            if error.status == 403:
+                return False
+            raise
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def write(self, items: list[_Item]) -> None:
+        late = [item for item in items if item.kind in self.coming]
+        self.client.map(self._write, [item for item in items if item.result is None and item not in late])
+        for item in late:
+            item.settle("would_create", validated=False, diff=_diff(item, None, None))
+        if self.check:
+            self.new_namespaces |= {
+                item.ref.name
+                for item in items
+                if item.kind == NAMESPACE and item.result is not None and item.result.action == "created"
+            }
+
+    def settle_crds(self) -> None:
+        """Wait until the CRDs that were written are served, then read the live objects of their kinds."""
+        if self.check:
+            return
+        written = {
+            item.ref: item.result
+            for item in self.items
+            if item.kind == CRD and item.result is not None and item.result.action in ("created", "changed")
+        }
+        for outcome in wait.wait(self.client, list(written), timeout=CRD_TIMEOUT):
+            if not outcome.ready:
+                written[outcome.ref].action = "failed"
+                written[outcome.ref].error = f"not served after {CRD_TIMEOUT:g} s: {outcome.reason}"
+        waiting = [item for item in self.items if item.kind in self.coming and item.result is None]
+        deadline = time.monotonic() + (DISCOVERY_TIMEOUT if written else 0.0)
+        for kind in sorted(self.coming):
+            # Established comes a moment before discovery knows
+            while not self.client.serves(*kind) and time.monotonic() < deadline:
+                time.sleep(0.2)
+        self.coming = set()
+        for item in waiting:
+            if not self._place(item):
+                item.settle("failed", validated=False, error=str(NoSuchKind(*item.kind)))
+        self.read(waiting)
+
+    def _write(self, item: _Item) -> None:
+        live = item.live
+        if live is not None and not ownership.why_write(item.wanted, live, FIELD_MANAGER):
+            item.settle("unchanged")
+            return
+        if item.ref.namespace in self.new_namespaces:
+            item.settle("would_create", validated=False, diff=_diff(item, None, None))
+            return
+        try:
+            answer = self.client.apply(item.wanted, dry_run=self.check, force=self.force)
+        except KubeError as error:
+            item.settle("failed", error=explain(error, item.ref.kind))
+            return
+        if live is None or live["metadata"].get("uid") != answer["metadata"].get("uid"):
+            item.settle("created", diff=_diff(item, None, answer))
+        elif _moved(live, answer, self.check):
+            item.settle("changed", diff=_diff(item, live, answer))
+        else:
+            rewritten = ownership.differing_values(item.wanted, answer, FIELD_MANAGER)
+            item.settle(
+                "unchanged",
+                warnings=[f"{reason} after admission: the cluster keeps its own value" for reason in rewritten],
+            )
+
+
+def _moved(live: Mapping[str, Any], answer: Mapping[str, Any], check: bool) -> bool:
+    """Whether our write changed the object.
+
+    An unchanged resourceVersion says no. A new one may be a controller's, whose status came between our read and our
+    write, and a dry run keeps the old one: then what is stored besides the status decides, our ownership included.
+    """
+    if not check and live["metadata"].get("resourceVersion") == answer["metadata"].get("resourceVersion"):
+        return False
+    return _stored(live) != _stored(answer)
+
+
+def _stored(obj: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in obj.items() if key not in ("status", "metadata")}
+    server = (*ownership.SERVER_METADATA, "deletionTimestamp")
+    kept["metadata"] = {key: value for key, value in obj["metadata"].items() if key not in server}
+    kept["ours"] = (ownership.own_entry(obj, FIELD_MANAGER) or {}).get("fieldsV1")
+    return kept
+
+
+# -- what the user is told --------------------------------------------------------------------------------------
+
+HIDDEN = "<hidden>"
+HIDDEN_CHANGED = "<hidden, changed>"
+
+
+def _diff(item: _Item, live: Mapping[str, Any] | None, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Our own fields before and after. Without an answer (would create) what was rendered stands for it."""
+    trees = [
+        entry.get("fieldsV1") or {}
+        for obj in (live, answer)
+        if obj is not None
+        for entry in [ownership.own_entry(obj, FIELD_MANAGER)]
+        if entry is not None
+    ]
+    before: dict[str, Any] = ownership.extract(live, *trees) if live is not None else {}
+    after: dict[str, Any] = ownership.extract(answer, *trees) if answer is not None else dict(item.wanted)
+    if item.kind == ("v1", "Secret"):
+        before, after = _without_secrets(before, after)
+    return {"before": before, "after": after}
+
+
+def _without_secrets(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    old, new = before.get("data") or {}, after.get("data") or {}
+    if old:
+        before = {**before, "data": dict.fromkeys(old, HIDDEN)}
+    if new:
+        hidden = {key: HIDDEN if key not in old or old[key] == value else HIDDEN_CHANGED for key, value in new.items()}
+        after = {**after, "data": hidden}
+    return before, after
+
+
+_CONFLICT = re.compile(r'conflict with "(?P<owner>[^"]*)"')
+
+
+def explain(error: KubeError, kind: str = "") -> str:
+    """One sentence for a refused write; conflicts with each field and its owner, never the value of a Secret."""
+    if not isinstance(error, ApiError):
+        return str(error)
+    conflicts = []
+    for cause in error.causes:
+        if cause.get("reason") == "FieldManagerConflict":
+            owner = _CONFLICT.search(str(cause.get("message")))
+            conflicts.append(f"{cause.get('field')} belongs to {owner.group('owner') if owner else 'another manager'}")
+    if conflicts:
+        return (
+            f"{', '.join(conflicts)}: another manager set {'it' if len(conflicts) == 1 else 'them'}; "
+            "leave the field to its owner, or take it over with force_conflicts: true"
+        )
+    if kind == "Secret" and error.status in (400, 422, 500):
+        fields = ", ".join(str(cause.get("field")) for cause in error.causes if cause.get("field"))
+        return f"the API server refuses this Secret ({error.reason or error.status}{': ' + fields if fields else ''})"
+    return str(error)
+
+
+# -- removal ----------------------------------------------------------------------------------------------------
+
+
+def remove(
+    client: Client,
+    targets: Sequence[Ref | Mapping[str, Any]],
+    *,
+    check: bool = False,
+    wait_timeout: float = 300.0,
+    wait_gone: bool = True,
+) -> list[Result]:
+    """Delete, in the reverse order of writing, and wait until each is gone with everything that it owns.
+
+    What is not there is ``unchanged``. Foreground deletion: an object stays until its dependents (the pods of a
+    LeaderWorkerSet) are gone.
+    """
+    refs = [_placed(client, target if isinstance(target, Ref) else Ref.of(target)) for target in targets]
+    results: dict[Ref, Result] = {}
+
+    def delete(ref: Ref) -> Result:
+        made = Result(ref.api_version, ref.kind, ref.namespace, ref.name, "unchanged")
+        try:
+            gone = client.delete(
+                ref.api_version, ref.kind, ref.name, ref.namespace, dry_run=check, propagation="Foreground"
+            )
+        except ApiError as error:
+            if error.status in (0, 401):
+                raise
+            made.action, made.error = "failed", explain(error, ref.kind)
+            return made
+        if gone is not None:
+            made.action = "deleted"
+            made.diff = {"before": {"apiVersion": ref.api_version, "kind": ref.kind, "name": ref.name}, "after": {}}
+        return made
+
+    deadline = time.monotonic() + wait_timeout
+    for phase in range(len(PHASES), -1, -1):
+        batch = [ref for ref in dict.fromkeys(refs) if phase_of(ref.kind) == phase]
+        for ref, made in zip(batch, client.map(delete, batch)):
+            results[ref] = made
+        pending = [ref for ref in batch if results[ref].action == "deleted"]
+        if check or not wait_gone or not pending:
+            continue
+        left = max(1.0, deadline - time.monotonic())
+        for outcome in wait.wait(client, pending, timeout=left, gone=True):
+            if not outcome.ready:
+                results[outcome.ref].action = "failed"
+                results[outcome.ref].error = f"still there after {wait_timeout:g} s: {outcome.reason}"
+    return [results[ref] for ref in refs]
+
+
+def _placed(client: Client, ref: Ref) -> Ref:
+    try:
+        namespaced = client.resource(ref.api_version, ref.kind).namespaced
+    except NoSuchKind:
+        return ref
+    return ref._replace(namespace=(ref.namespace or "default") if namespaced else None)

@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Wait until objects are ready, or gone: one LIST and one watch per kind and namespace, whatever their number."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import readiness
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import Client, Watch
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError, KubeError
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
+
+RELIST_DELAY = 1.0  # before a lost watch is taken up again, at most; a kind that is not served is asked for as often
+SLICE = 300.0  # seconds after which a watch is renewed anyway
+
+
+class Ref(NamedTuple):
+    """Names one object. ``namespace`` is None for cluster-scoped kinds."""
+
+    api_version: str
+    kind: str
+    namespace: str | None
+    name: str
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any]) -> Ref:
+        meta = obj["metadata"]
+        return cls(str(obj["apiVersion"]), str(obj["kind"]), meta.get("namespace"), str(meta["name"]))
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the wait for one object ended. ``seconds`` from the start to readiness, or to giving up. ``generic``:
+    its kind has no readiness rule of its own."""
+
+    ref: Ref
+    ready: bool
+    reason: str
+    seconds: float
+    generic: bool = False
+
+
+OnChange = Callable[[Ref, Verdict], None]
+# Asked when an object's deadline passes: seconds more, or None to give up
+OnDeadline = Callable[[Ref, Verdict], "float | None"]
+
+
+def wait(
+    client: Client,
+    refs: Sequence[Ref],
+    *,
+    timeout: float | Mapping[Ref, float],
+    on_change: OnChange | None = None,
+    on_deadline: OnDeadline | None = None,
+    gone: bool = False,
+) -> list[Outcome]:
+    """Wait for all ``refs``, each at most ``timeout`` seconds (one number, or one for each); order kept.
+
+    Returns as soon as the last is ready, or its time is up. ``gone``: wait until they do not exist any more.
+    Raises ApiError when the objects may not be read.
+    """
+    wanted = list(dict.fromkeys(refs))
+    state = _State(wanted, timeout, gone, on_change, on_deadline)
+    followers: list[_Follower] = []
+    events: queue.SimpleQueue[_News] = queue.SimpleQueue()
+    groups: dict[tuple[str, str, str | None], set[str]] = {}
+    for ref in wanted:
+        groups.setdefault(ref[:3], set()).add(ref.name)
+    try:
+        for key, names in groups.items():
+            follower = _Follower(client, key, names, events)
+            followers.append(follower)
+            follower.start()
+        while not state.done():
+            try:
+                news = events.get(timeout=state.until_next_deadline())
+            except queue.Empty:
+                state.expire()
+                continue
+            if news.error is not None:
+                raise news.error
+            state.learn(news)
+            state.expire()
+    finally:
+        for follower in followers:
+            follower.stop()
+    return [state.outcomes[ref] for ref in refs]
+
+
+class _News(NamedTuple):
+    """What a follower saw. ``obj`` None: it does not exist. ``note`` says why nothing is known."""
+
+    ref: Ref | None
+    obj: Mapping[str, Any] | None = None
+    error: KubeError | None = None
+    note: str = ""
+
+
+class _State:
+    """Verdicts and deadlines of one wait; used by one thread only."""
+
+    def __init__(
+        self,
+        refs: Sequence[Ref],
+        timeout: float | Mapping[Ref, float],
+        gone: bool,
+        on_change: OnChange | None,
+        on_deadline: OnDeadline | None,
+    ) -> None:
+        self.started = time.monotonic()
+        self.gone = gone
+        self.on_change = on_change
+        self.on_deadline = on_deadline
+        self.deadlines = {
+            ref: self.started + (timeout[ref] if isinstance(timeout, Mapping) else timeout) for ref in refs
+        }
+        self.verdicts = {ref: Verdict(None, "nothing is known yet") for ref in refs}
+        self.outcomes: dict[Ref, Outcome] = {}
+
+    def done(self) -> bool:
+        return len(self.outcomes) == len(self.verdicts)
+
+    def until_next_deadline(self) -> float:
+        nearest = min(when for ref, when in self.deadlines.items() if ref not in self.outcomes)
+        return max(0.0, nearest - time.monotonic())
+
+    def learn(self, news: _News) -> None:
+        ref = news.ref
+        if ref is None or ref not in self.verdicts or ref in self.outcomes:
+            return
+        verdict = self._judge(news)
+        if verdict != self.verdicts[ref]:
+            self.verdicts[ref] = verdict
+            if self.on_change is not None:
+                self.on_change(ref, verdict)
+        if verdict.ready:
+            self._finish(ref, verdict, True)
+
+    def _judge(self, news: _News) -> Verdict:
+        if self.gone:
+            if news.obj is None:
+                return Verdict(True, "gone")
+            held = (news.obj.get("metadata") or {}).get("finalizers") or []
+            return Verdict(False, "is being deleted" + (f", held by {', '.join(held)}" if held else ""))
+        if news.obj is None:
+            return Verdict(False, news.note or "does not exist")
+        return readiness.ready(news.obj)
+
+    def expire(self) -> None:
+        now = time.monotonic()
+        for ref, when in self.deadlines.items():
+            if when > now or ref in self.outcomes:
+                continue
+            more = self.on_deadline(ref, self.verdicts[ref]) if self.on_deadline is not None else None
+            if more is not None and more > 0:
+                self.deadlines[ref] = now + more
+            else:
+                self._finish(ref, self.verdicts[ref], False)
+
+    def _finish(self, ref: Ref, verdict: Verdict, ready: bool) -> None:
+        self.outcomes[ref] = Outcome(ref, ready, verdict.reason, time.monotonic() - self.started, verdict.generic)
+
+
+class _Follower(threading.Thread):
+    """Reports every state of the named objects of one kind and namespace, until stopped."""
+
+    def __init__(
+        self,
+        client: Client,
+        key: tuple[str, str, str | None],
+        names: Iterable[str],
+        events: queue.SimpleQueue[_News],
+    ) -> None:
+        super().__init__(daemon=True, name=f"watch {key[1]}")
+        self.client = client
+        self.key = key
+        self.names = sorted(names)
+        self.events = events
+        self.stopped = threading.Event()
+        self.watch: Watch | None = None
+        # A single object needs no more than its own events (and no more rights than on its name)
+        self.selector = f"metadata.name={self.names[0]}" if len(self.names) == 1 else None
+
+    def stop(self) -> None:
+        self.stopped.set()
+        watch = self.watch
+        if watch is not None:
+            watch.close()
+
+    def run(self) -> None:
+        try:
+            while not self.stopped.is_set():
+                if not self.client.serves(self.key[0], self.key[1]):
+                    self._tell_all(f"the API server does not serve {self.key[1]} in {self.key[0]}")
+                    self.stopped.wait(RELIST_DELAY)
+                    continue
+                version = self._list()
+                if version:
+                    self._follow(version)
+        except KubeError as error:
+            if not self.stopped.is_set():
+                self.events.put(_News(None, error=error))
+        except Exception as error:  # a defect must end the wait, not leave it hanging
+            self.events.put(_News(None, error=KubeError(f"the wait broke down: {error!r}")))
+
+    def _list(self) -> str:
+        found, version = self.client.list_at(*self.key, field_selector=self.selector)
+        objects = {str(obj["metadata"]["name"]): obj for obj in found}
+        for name in self.names:
+            self.events.put(_News(Ref(*self.key, name), objects.get(name)))
+        return version
+
+    def _tell_all(self, note: str) -> None:
+        for name in self.names:
+            self.events.put(_News(Ref(*self.key, name), None, note=note))
+
+    def _follow(self, version: str) -> None:
+        """Watch from ``version`` on. Returns when the objects must be listed again (expired, or cut off)."""
+        while not self.stopped.is_set():
+            try:
+                self.watch = self.client.watch(
+                    *self.key, resource_version=version, timeout=SLICE, field_selector=self.selector
+                )
+                if self.stopped.is_set():
+                    self.watch.close()
+                for kind, obj in self.watch:
+                    version = str(obj["metadata"]["resourceVersion"])
+                    name = obj["metadata"].get("name")
+                    if kind != "BOOKMARK" and name in self.names:
+                        obj = {"apiVersion": self.key[0], "kind": self.key[1], **obj}
+                        self.events.put(_News(Ref(*self.key, name), None if kind == "DELETED" else obj))
+            except ApiError as error:
+                if error.status in (401, 403):
+                    raise
+                # 410: too old. 0 and 5xx: cut off. Either way the truth is in a new list
+                self.stopped.wait(RELIST_DELAY * random.random() if error.status != 410 else 0)
+                return
