@@ -11,7 +11,6 @@ import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from lab import download, golang
 from lab.errors import LabError
@@ -37,7 +36,7 @@ class Program:
     package: str
     ldflags: str = ""
     module: str = "controlplane"
-    published: Optional[download.Published] = None
+    published: download.Published | None = None
 
 
 def _kubernetes(name: str) -> Program:
@@ -104,7 +103,7 @@ def _usable(path: Path) -> bool:
     return path.is_file() and os.access(path, os.X_OK)
 
 
-def _given(program: Program) -> Optional[Path]:
+def _given(program: Program) -> Path | None:
     """The program in LAB_BIN_DIR, when the user named one."""
     folder = os.environ.get("LAB_BIN_DIR")
     if not folder:
@@ -143,7 +142,7 @@ def ensure() -> dict[str, Path]:
 
 def _make(missing: list[Program], progress: Progress) -> None:
     site = download.Site()
-    go: Optional[golang.Go] = None
+    go: golang.Go | None = None
     for program in missing:
         target = cached_path(program)
         if program.published is not None and site.answers(program.published):

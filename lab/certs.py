@@ -74,7 +74,7 @@ def _subject(name: str, groups: tuple[str, ...] = ()) -> x509.Name:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -121,7 +121,7 @@ def ensure(folder: Path) -> None:
         path = new / name
         path.write_bytes(content)
         path.chmod(0o600)
-    os.rename(new, folder)
+    new.rename(folder)
 
 
 def kubeconfig(server: str, ca: bytes, user: dict[str, Any], name: str, context: str) -> str:

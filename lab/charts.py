@@ -98,4 +98,4 @@ def _package(chart: Chart, helm: Path, target: Path) -> None:
         )
         if done.returncode:
             raise LabError(f"helm package {chart.name}: {done.stderr.strip().splitlines()[-1]}")
-        os.replace(Path(folder) / chart.file, target)
+        (Path(folder) / chart.file).replace(target)

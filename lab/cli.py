@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from lab import binaries, charts, lifecycle, report
 from lab.errors import LabError
@@ -47,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def inventory(given: Optional[str]) -> Path:
+def inventory(given: str | None) -> Path:
     """The inventory's path; without one, the collection's own example or the tests' small one."""
     if given:
         return Path(given).expanduser()
@@ -80,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if rows and all(row["healthy"] for row in rows) else 1
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Entry point: errors that a user can act on are one line."""
     options = parser().parse_args(argv)
     try:

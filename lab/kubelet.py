@@ -19,7 +19,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from lab import controlplane, programs
 from lab.kube import MERGE, Api, ApiError
@@ -52,7 +52,7 @@ class Pod:
         self.obj = obj
         self.folder = folder
         self.token_until = 0.0
-        self.launch: Optional[programs.Launch] = None
+        self.launch: programs.Launch | None = None
         self.ports: dict[str, int] = {}
         self.ready = False
         self.reported: Any = None
@@ -245,7 +245,7 @@ class Kubelet:
                 if not path.is_file() or path.read_bytes() != data:
                     write_atomically(path, data.decode())
 
-    def _content(self, namespace: str, volume: dict[str, Any]) -> Optional[dict[str, bytes]]:
+    def _content(self, namespace: str, volume: dict[str, Any]) -> dict[str, bytes] | None:
         if "configMap" in volume:
             kind, name, optional = "configmaps", volume["configMap"]["name"], volume["configMap"].get("optional")
         elif "secret" in volume:
@@ -266,10 +266,10 @@ class Kubelet:
         """Where the pod's own file system has ``path``; sockets' folders are short, wherever the clone is."""
         volumes = {volume["name"]: volume for volume in pod.obj["spec"].get("volumes", [])}
         for mount in pod.container.get("volumeMounts", []):
-            if path == mount["mountPath"] or path.startswith(mount["mountPath"].rstrip("/") + "/"):
-                if "emptyDir" in volumes.get(mount["name"], {}):
-                    rest = path[len(mount["mountPath"]) :].lstrip("/")
-                    return self._runtime / str(pod.obj["metadata"]["uid"])[:8] / mount["name"] / rest
+            inside = path == mount["mountPath"] or path.startswith(mount["mountPath"].rstrip("/") + "/")
+            if inside and "emptyDir" in volumes.get(mount["name"], {}):
+                rest = path[len(mount["mountPath"]) :].lstrip("/")
+                return self._runtime / str(pod.obj["metadata"]["uid"])[:8] / mount["name"] / rest
         return pod.folder / "root" / path.lstrip("/")
 
     def _prepare(self, pod: Pod) -> None:
@@ -316,13 +316,13 @@ class Kubelet:
         programs.write_kubeconfig(pod.folder / "kubeconfig", self._server, self._layout.certs / "ca.crt", token_file)
 
     # -- what the cluster is told -------------------------------------------------------------------------------------
-    def _report(self, pod: Pod, running: Optional[dict[str, Any]], reason: str, message: str) -> None:
+    def _report(self, pod: Pod, running: dict[str, Any] | None, reason: str, message: str) -> None:
         completed = reason == "Completed"
         restarts = (running or {}).get("restarts", 0)
         key = (pod.ready, restarts, reason, message)
         if key == pod.reported:
             return
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         up = bool(running and running.get("pid"))
         if completed:
             phase, done = "Succeeded", {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}
@@ -358,7 +358,7 @@ class Kubelet:
         pod.reported = key
 
     # -- the network --------------------------------------------------------------------------------------------------
-    def local_port(self, address: str, port: int) -> Optional[int]:
+    def local_port(self, address: str, port: int) -> int | None:
         """The local port behind a Service's cluster IP and port; None when no ready pod serves it."""
         if time.monotonic() - self._services_read > SERVICES_FRESH_SECONDS or not self._service(address):
             with self._lock:
@@ -389,7 +389,7 @@ class Kubelet:
                             return local
         return None
 
-    def _service(self, address: str) -> Optional[dict[str, Any]]:
+    def _service(self, address: str) -> dict[str, Any] | None:
         return next((item for item in self._services if item["spec"].get("clusterIP") == address), None)
 
 

@@ -28,15 +28,15 @@ RUNTIME_BASE_LIMIT = 40
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace ``path`` so that no reader, and no kill -9, ever meets half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
+        temporary.chmod(mode)
+        temporary.replace(path)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -54,7 +54,7 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[None]:
     """Hold an exclusive lock on ``path``; the kernel frees it when its holder dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with open(path, "a", encoding="utf-8") as stream:
+        with path.open("a", encoding="utf-8") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

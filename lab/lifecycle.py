@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import psutil
 
@@ -34,7 +34,7 @@ BINDING = {
 }
 
 
-def up(layout: Layout, inventory: Path, nodes: Optional[int]) -> None:
+def up(layout: Layout, inventory: Path, nodes: int | None) -> None:
     """Control plane and machines, running and ready."""
     begin = time.monotonic()
     reader = fleet.InventoryReader(inventory)
@@ -67,6 +67,9 @@ def up(layout: Layout, inventory: Path, nodes: Optional[int]) -> None:
 def _start(layout: Layout, programs: dict[str, Path], charted: dict[str, Path]) -> dict[str, Any]:
     """A supervisor running what is wanted now; the lab's state."""
     layout.root.mkdir(parents=True, exist_ok=True)
+    if layout.root.parent == CLONE / ".lab":
+        # Whatever the clone ignores: nothing of a lab belongs into a commit.
+        write_atomically(layout.root.parent / ".gitignore", "*\n")
     state = layout.state() or layout.new_state()
     running = processes.alive(read_json(layout.run_file).get("supervisor"))
     if not running:
@@ -105,13 +108,13 @@ def _version(layout: Layout, state: dict[str, Any], programs: dict[str, Path]) -
 
 
 def _link(link: Path, target: Path) -> None:
-    if link.is_symlink() and os.readlink(link) == str(target):
+    if link.is_symlink() and link.readlink() == target:
         return
     link.parent.mkdir(parents=True, exist_ok=True)
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
-    os.replace(temporary, link)
+    temporary.replace(link)
 
 
 def _spawn_supervisor(layout: Layout, state: dict[str, Any]) -> None:
@@ -120,7 +123,7 @@ def _spawn_supervisor(layout: Layout, state: dict[str, Any]) -> None:
     layout.run_file.unlink(missing_ok=True)
     path = os.pathsep.join(filter(None, [str(CLONE), os.environ.get("PYTHONPATH")]))
     env = {**os.environ, "PYTHONPATH": path, processes.MARKER: state["id"], "PYTHONUNBUFFERED": "1"}
-    with open(layout.logs / "supervisor.log", "ab") as log:
+    with (layout.logs / "supervisor.log").open("ab") as log:
         child = subprocess.Popen(  # pylint: disable=consider-using-with
             [sys.executable, "-m", "lab.supervisor", str(layout.root)],
             stdin=subprocess.DEVNULL,

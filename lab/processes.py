@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import psutil
 
@@ -35,7 +35,7 @@ class Health:
     port: int
     path: str
     scheme: str = "https"
-    also: Optional[int] = None
+    also: int | None = None
     client: bool = False  # with the lab's own client certificate
 
 
@@ -49,7 +49,7 @@ class Spec:
     log: Path
     env: dict[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
-    cwd: Optional[Path] = None
+    cwd: Path | None = None
 
 
 def spawn(spec: Spec, lab_id: str) -> subprocess.Popen[bytes]:
@@ -66,7 +66,7 @@ def spawn(spec: Spec, lab_id: str) -> subprocess.Popen[bytes]:
     env.update(spec.env)
     env[MARKER] = lab_id
     spec.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(spec.log, "ab") as log:
+    with spec.log.open("ab") as log:
         return subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
             spec.argv,
             stdin=subprocess.DEVNULL,
@@ -79,7 +79,7 @@ def spawn(spec: Spec, lab_id: str) -> subprocess.Popen[bytes]:
         )
 
 
-def identity(pid: int) -> Optional[dict[str, Any]]:
+def identity(pid: int) -> dict[str, Any] | None:
     """{"pid", "created"}: a process that another one with the same number is not; None when it is gone."""
     try:
         process = psutil.Process(pid)
@@ -90,7 +90,7 @@ def identity(pid: int) -> Optional[dict[str, Any]]:
         return None
 
 
-def alive(known: Optional[dict[str, Any]]) -> bool:
+def alive(known: dict[str, Any] | None) -> bool:
     """Whether the process recorded by ``identity`` still runs."""
     if not known:
         return False
@@ -136,23 +136,24 @@ class Checker:
 
     def __init__(self, certs: Path) -> None:
         self._certs = certs
-        self._context: Optional[ssl.SSLContext] = None
+        self._contexts: dict[bool, ssl.SSLContext] = {}
 
-    def _ssl(self) -> ssl.SSLContext:
-        if self._context is None:
+    def _ssl(self, client: bool) -> ssl.SSLContext:
+        if client not in self._contexts:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            context.load_cert_chain(self._certs / "client-supervisor.crt", self._certs / "client-supervisor.key")
-            self._context = context
-        return self._context
+            if client:  # a server with another authority would refuse our certificate
+                context.load_cert_chain(self._certs / "client-supervisor.crt", self._certs / "client-supervisor.key")
+            self._contexts[client] = context
+        return self._contexts[client]
 
     def healthy(self, health: Health, timeout: float = 2.0) -> bool:
         url = f"{health.scheme}://127.0.0.1:{health.port}{health.path}"
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         try:
             if health.scheme == "https":
-                handlers.append(urllib.request.HTTPSHandler(context=self._ssl()))
+                handlers.append(urllib.request.HTTPSHandler(context=self._ssl(health.client)))
             with urllib.request.build_opener(*handlers).open(url, timeout=timeout) as answer:
                 if answer.status != 200:
                     return False

@@ -145,7 +145,7 @@ def is_admission_init(container: dict[str, Any]) -> bool:
 def make_admission_secret(api: Api, namespace: str, container: dict[str, Any]) -> None:
     """What Volcano's gen-admission-secret.sh leaves: a Secret with an authority, and a certificate of the Service."""
     words = [str(word) for word in container["command"]]
-    options = dict(zip(words[1::2], words[2::2]))
+    options = dict(zip(words[1::2], words[2::2], strict=False))
     service, namespace = options["--service"], options.get("--namespace", namespace)
     names = (service, f"{service}.{namespace}", f"{service}.{namespace}.svc")
     authority = Authority(names[2])

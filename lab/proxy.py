@@ -13,7 +13,6 @@ import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
 
 HEAD_LIMIT = 8192
 
@@ -21,7 +20,7 @@ HEAD_LIMIT = 8192
 class Proxy:
     """Serves until the process ends."""
 
-    def __init__(self, socket_path: Path, resolve: Callable[[str, int], Optional[int]]) -> None:
+    def __init__(self, socket_path: Path, resolve: Callable[[str, int], int | None]) -> None:
         """``resolve``: (cluster IP, port) -> a local port, or None when nothing ready serves it."""
         self._path = socket_path
         self._resolve = resolve

@@ -9,7 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import psutil
 
@@ -72,12 +72,12 @@ def table(rows: list[dict[str, Any]]) -> str:
             )
         )
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     total = sum(row["memory_mib"] or 0 for row in rows)
     return "\n".join([*lines, f"{total} MiB in all"])
 
 
-def logs(layout: Layout, process: Optional[str], lines: int, follow: bool) -> int:
+def logs(layout: Layout, process: str | None, lines: int, follow: bool) -> int:
     """Print the end of a log, and go on with ``follow``."""
     known = {path.stem: path for path in sorted(layout.logs.glob("*.log"))}
     if process is None:
@@ -93,7 +93,7 @@ def logs(layout: Layout, process: Optional[str], lines: int, follow: bool) -> in
 
 
 def _tail(path: Path, lines: int, follow: bool) -> None:
-    with open(path, "rb") as stream:
+    with path.open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - max(lines, 0) * 400))
         last = stream.read().splitlines(keepends=True)[-lines:] if lines > 0 else []

@@ -10,6 +10,7 @@ kernel's parent-death signal belongs to the thread that forked.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from lab import controlplane, processes
 from lab.kube import Api
@@ -40,13 +41,13 @@ class Child:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.process: Optional[subprocess.Popen[bytes]] = None
-        self.identity: Optional[dict[str, Any]] = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.identity: dict[str, Any] | None = None
         self.started = 0.0
         self.restarts = -1
         self.delay = BACKOFF_FIRST
         self.not_before = 0.0
-        self.exit_code: Optional[int] = None
+        self.exit_code: int | None = None
 
     def record(self) -> dict[str, Any]:
         """What ``status`` and ``down`` need to know."""
@@ -54,7 +55,7 @@ class Child:
         return {
             **(self.identity or {"pid": None, "created": 0}),
             "port": health.port,
-            "health": {"port": health.port, "path": health.path, "scheme": health.scheme, "also": health.also},
+            "health": dataclasses.asdict(health),
             "restarts": max(self.restarts, 0),
             "exit_code": self.exit_code,
             "log": str(self.spec.log),
@@ -105,7 +106,7 @@ class Supervisor:
                 child.process.kill()
         self.wake.set()
 
-    def snapshot(self, name: str) -> Optional[dict[str, Any]]:
+    def snapshot(self, name: str) -> dict[str, Any] | None:
         """{"pid", "restarts", "exit_code", "started", ...} of a process, pid None while it is down."""
         with self.lock:
             child = self.children.get(name)
