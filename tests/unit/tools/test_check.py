@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import check
+from tools.check import Result, Stage, judge, run_all, summary, totals
+from tools.results import Case, write_junit
+
+PASSED = Case("a", "passed")
+FAILED = Case("b", "failed", "1 is not 2")
+SKIPPED = Case("c", "skipped", "MULTINODE_UPSTREAM names no folder")
+
+WRITES_RESULTS = """
+import sys
+from pathlib import Path
+from tools.results import Case, write_junit
+write_junit(Path(sys.argv[1]), "x", [Case("one", "passed"), Case("two", sys.argv[2], "because")])
+print("the closing line")
+sys.exit(int(sys.argv[3]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "LOGS", tmp_path / "logs")
+    monkeypatch.setattr(check, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    monkeypatch.setattr(check, "PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", str(Path(check.__file__).parents[1]))
+
+
+def stage(name: str, outcome: str, code: int) -> Stage:
+    return Stage(name, ("-c", WRITES_RESULTS, str(check.RESULTS / f"{name}.xml"), outcome, str(code)))
+
+
+@pytest.mark.parametrize(
+    ("cases", "code", "failed", "problem"),
+    [
+        ([PASSED], 0, False, ""),
+        ([PASSED, SKIPPED], 0, False, ""),
+        ([PASSED, FAILED], 1, True, ""),
+        ([PASSED], 1, True, "exit code 1, though no test failed"),
+        ([SKIPPED], 0, True, "ran no test (exit code 0)"),
+        ([], 0, True, "ran no test (exit code 0)"),
+        ([PASSED], None, True, "stopped after 1:05"),
+    ],
+)
+def test_a_stage_is_judged_by_its_tests_and_its_exit_code(
+    cases: list[Case], code: int | None, failed: bool, problem: str, tmp_path: Path
+) -> None:
+    write_junit(tmp_path / "x.xml", "x", cases)
+    result = judge("x", code, tmp_path / "x.xml", 65)
+    assert (result.failed, result.problem) == (failed, problem)
+
+
+@pytest.mark.parametrize("content", [None, "<testsuites>"])
+def test_a_stage_without_results_has_failed(content: str | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "x.xml").write_text(content, encoding="utf-8")
+    assert judge("x", 0, tmp_path / "x.xml", 1).problem == "ran no test (exit code 0)"
+
+
+def test_totals_count_broken_and_unstarted_stages() -> None:
+    results = [Result("x", (PASSED, PASSED, FAILED, SKIPPED), 1), Result("y", (PASSED,), 1, "stopped after 0:01")]
+    assert totals(results, not_started=2) == (3, 2, 3)
+
+
+def test_the_summary_gives_reasons_and_ends_with_the_counts() -> None:
+    many = tuple(Case(f"t{number}", "skipped", SKIPPED.reason) for number in range(7))
+    lines = summary([Result("x", (PASSED, FAILED, *many), 61)], ["y"])
+    text = "\n".join(lines)
+    assert "FAILED: b: 1 is not 2" in text
+    assert f"not run: 7 tests: {SKIPPED.reason}" in text
+    assert "y " in text and "interrupted" in text
+    assert lines[-1] == "1 passed, 1 failed, 8 skipped"
+
+
+def test_all_stages_run_though_one_fails() -> None:
+    said: list[str] = []
+    assert run_all([stage("first", "failed", 1), stage("second", "skipped", 0)], said.append) == 1
+    assert said[-1] == "2 passed, 1 failed, 1 skipped"
+    assert any(line.startswith("[2 of 2] second: ok") for line in said)
+    assert any("the closing line" in line for line in said), "the log's end is shown for what failed"
+
+
+def test_passed_stages_give_success() -> None:
+    assert run_all([stage("only", "skipped", 0)], lambda line: None) == 0
+
+
+def test_old_results_are_not_taken_for_new_ones() -> None:
+    write_junit(check.RESULTS / "x.xml", "x", [PASSED])
+    assert check.run_stage(Stage("x", ("-c", "pass")), "1 of 1", lambda line: None).problem.startswith("ran no test")
+
+
+def test_a_stage_beyond_its_limit_is_stopped_with_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "HEARTBEAT_SECONDS", 0.05)
+    said: list[str] = []
+    # Both would sleep for minutes, and the inner one holds on to the log.
+    inner = "import time; time.sleep(600)"
+    outer = f"import subprocess, sys; print('busy', flush=True); subprocess.run([sys.executable, '-c', {inner!r}])"
+    result = check.run_stage(Stage("x", ("-c", outer)), "1 of 1", said.append, limit=0.5)
+    assert result.problem.startswith("stopped after")
+    assert len(said) > 1, "it says that it is still there"
+
+
+def test_an_unknown_stage_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.main(["units"]) == 2
+    assert "unit" in capsys.readouterr().out
+
+
+def test_interrupted_in_the_first_stage_it_still_sums_up(tmp_path: Path) -> None:
+    program = f"""
+import os, signal, sys
+from pathlib import Path
+from tools import check
+check.LOGS = check.RESULTS = Path({str(tmp_path)!r})
+check.PYTHON = sys.executable
+check.STAGES = (
+    check.Stage("a", ("-c", "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(600)")),
+    check.Stage("b", ("-c", "pass")),
+)
+sys.exit(check.main([]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[-1] == "0 passed, 0 failed, 2 skipped"
