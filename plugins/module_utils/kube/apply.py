@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube import ownership, wait
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import ownership, readiness, wait
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError, KubeError, NoSuchKind
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Outcome, Ref
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
@@ -69,7 +70,9 @@ PHASES: tuple[frozenset[str], ...] = (
 class Result:
     """What became of one object. ``action``: created, changed, unchanged, deleted, failed or would_create (check
     mode: its kind or namespace does not exist yet, so that the API server could not be asked; ``validated`` is False).
-    ``diff``: {"before", "after"} of our own fields, without values of Secrets."""
+    ``diff``: {"before", "after"} of our own fields, without values of Secrets. ``written``: the resourceVersion that a
+    change of an existing object's spec gave it, for wait(). ``verdict``: its readiness as the last answer showed it, which
+    saves the wait for what is ready anyway."""
 
     api_version: str
     kind: str
@@ -80,6 +83,8 @@ class Result:
     diff: dict[str, Any] | None = None
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
+    written: str | None = None
+    verdict: Verdict | None = None
 
     @property
     def changed(self) -> bool:
@@ -92,7 +97,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """For a module's return value; the diff travels separately."""
         out = asdict(self)
-        out.pop("diff")
+        for internal in ("diff", "written", "verdict"):
+            out.pop(internal)
         return out
 
 
@@ -106,7 +112,10 @@ class _Item:
     live: dict[str, Any] | None = None
     result: Result | None = None
 
-    def settle(self, action: str, **more: Any) -> None:
+    def settle(self, action: str, *, seen: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """``seen``: the object as the API server last showed it, in a real run."""
+        if seen is not None:
+            more["verdict"] = readiness.ready(seen)
         self.result = Result(self.ref.api_version, self.ref.kind, self.ref.namespace, self.ref.name, action, **more)
 
     @property
@@ -152,7 +161,7 @@ def _items(objects: Iterable[Mapping[str, Any]]) -> list[_Item]:
     items: list[_Item] = []
     seen: set[tuple[str, str, str | None, str]] = set()
     for number, obj in enumerate(objects):
-        complaint = _malformed(obj)
+        complaint = malformed(obj)
         about: Mapping[str, Any] = obj if isinstance(obj, Mapping) else {}
         meta = about.get("metadata")
         meta = meta if isinstance(meta, Mapping) else {}
@@ -172,7 +181,8 @@ def _items(objects: Iterable[Mapping[str, Any]]) -> list[_Item]:
     return items
 
 
-def _malformed(obj: Any) -> str | None:
+def malformed(obj: Any) -> str | None:
+    """What makes ``obj`` no Kubernetes object that can be named, or None."""
     if not isinstance(obj, Mapping):
         return f"is {type(obj).__name__}, a Kubernetes object is a map"
     for key in ("apiVersion", "kind"):
@@ -345,7 +355,7 @@ class _Run:
     def _write(self, item: _Item) -> None:
         live = item.live
         if live is not None and not ownership.why_write(item.wanted, live, FIELD_MANAGER):
-            item.settle("unchanged")
+            item.settle("unchanged", seen=live)
             return
         if item.ref.namespace in self.new_namespaces:
             item.settle("would_create", validated=False, diff=_diff(item, None, None))
@@ -356,9 +366,11 @@ class _Run:
             item.settle("failed", error=explain(error, item.ref.kind))
             return
         if live is None or live["metadata"].get("uid") != answer["metadata"].get("uid"):
-            item.settle("created", diff=_diff(item, None, answer))
+            item.settle("created", seen=answer, diff=_diff(item, None, answer))
         elif _moved(live, answer, self.check):
-            item.settle("changed", diff=_diff(item, live, answer))
+            grown = live["metadata"].get("generation") != answer["metadata"].get("generation")
+            written = str(answer["metadata"]["resourceVersion"]) if grown else None
+            item.settle("changed", seen=answer, diff=_diff(item, live, answer), written=written)
         else:
             rewritten = ownership.differing_values(item.wanted, answer, FIELD_MANAGER)
             item.settle(
@@ -439,6 +451,39 @@ def explain(error: KubeError, kind: str = "") -> str:
         fields = ", ".join(str(cause.get("field")) for cause in error.causes if cause.get("field"))
         return f"the API server refuses this Secret ({error.reason or error.status}{': ' + fields if fields else ''})"
     return str(error)
+
+
+# -- readiness of what was applied ---------------------------------------------------------------------------------
+
+
+def wait_for(
+    client: Client,
+    results: Iterable[Result],
+    *,
+    timeout: float | Mapping[Ref, float],
+    on_change: wait.OnChange | None = None,
+    on_deadline: wait.OnDeadline | None = None,
+) -> dict[Ref, Outcome]:
+    """Wait for what apply() brought about; what its last answer showed to be ready is not asked about again."""
+    outcomes: dict[Ref, Outcome] = {}
+    pending: list[Result] = []
+    for result in results:
+        if result.action == "failed":
+            continue
+        if result.verdict is not None and result.verdict.ready and result.written is None:
+            outcomes[result.ref] = Outcome(result.ref, True, result.verdict.reason, 0.0, result.verdict.generic)
+        else:
+            pending.append(result)
+    ended = wait.wait(
+        client,
+        [result.ref for result in pending],
+        timeout=timeout,
+        on_change=on_change,
+        on_deadline=on_deadline,
+        written={result.ref: result.written for result in pending if result.written},
+    )
+    outcomes.update((outcome.ref, outcome) for outcome in ended)
+    return outcomes
 
 
 # -- removal ----------------------------------------------------------------------------------------------------

@@ -89,14 +89,18 @@ def _without_nulls(value: Any) -> Any:
 
 def own_entry(live: Mapping[str, Any], manager: str) -> Mapping[str, Any] | None:
     """Our one Apply entry of managedFields; None when there is none, or more than one (then nothing can be said)."""
-    entries = [
+    entries = _entries(live, manager)
+    if len(entries) != 1 or entries[0].get("subresource") or entries[0].get("fieldsType") != "FieldsV1":
+        return None
+    return dict(entries[0])
+
+
+def _entries(live: Mapping[str, Any], manager: str) -> list[Mapping[str, Any]]:
+    return [
         entry
         for entry in (live.get("metadata") or {}).get("managedFields") or []
         if entry.get("manager") == manager and entry.get("operation") == "Apply"
     ]
-    if len(entries) != 1 or entries[0].get("subresource") or entries[0].get("fieldsType") != "FieldsV1":
-        return None
-    return dict(entries[0])
 
 
 def why_write(rendered: Mapping[str, Any], live: Mapping[str, Any], manager: str) -> list[str]:
@@ -105,7 +109,15 @@ def why_write(rendered: Mapping[str, Any], live: Mapping[str, Any], manager: str
     Unchanged means: every rendered path is ours, its value equals the live one (or is empty and absent live), and
     we own nothing that is no longer rendered. Whatever cannot be decided is a reason to send.
     """
+    body = {key: value for key, value in rendered.items() if key not in ("apiVersion", "kind")}
+    named = {
+        key: value for key, value in (body.pop("metadata", None) or {}).items() if key not in ("name", "namespace")
+    }
+    if not _empty(named):
+        body["metadata"] = named
     entry = own_entry(live, manager)
+    if entry is None and _empty(body) and not _entries(live, manager):
+        return []  # an object of nothing but a name leaves no entry
     if entry is None:
         return ["no single apply of ours is recorded"]
     if entry.get("apiVersion") != rendered.get("apiVersion"):
@@ -114,7 +126,7 @@ def why_write(rendered: Mapping[str, Any], live: Mapping[str, Any], manager: str
     named = {
         key: value for key, value in (body.pop("metadata", None) or {}).items() if key not in ("name", "namespace")
     }
-    if named:
+    if not _empty(named):
         body["metadata"] = named
     return list(_differences(body, live, entry.get("fieldsV1") or {}, ()))
 

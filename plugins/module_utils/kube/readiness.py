@@ -234,6 +234,10 @@ def _state(obj: Object) -> Verdict:
     return Verdict(str(state).lower() == "ready", reason)
 
 
+def _exists(obj: Object) -> Verdict:
+    return Verdict(True, "exists")
+
+
 def _generic(obj: Object) -> Verdict:
     for kind in ("Ready", "Available"):
         found = condition(obj, kind)
@@ -255,6 +259,17 @@ RULES: dict[tuple[str, str], Callable[[Object], Verdict]] = {
     ("", "Pod"): _pod,
     ("", "PersistentVolumeClaim"): _claim,
     ("", "Service"): _service,
+    ("", "ConfigMap"): _exists,
+    ("", "LimitRange"): _exists,
+    ("", "ResourceQuota"): _exists,
+    ("", "Secret"): _exists,
+    ("", "ServiceAccount"): _exists,
+    ("networking.k8s.io", "NetworkPolicy"): _exists,
+    ("rbac.authorization.k8s.io", "ClusterRole"): _exists,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _exists,
+    ("rbac.authorization.k8s.io", "Role"): _exists,
+    ("rbac.authorization.k8s.io", "RoleBinding"): _exists,
+    ("scheduling.k8s.io", "PriorityClass"): _exists,
     ("", "Namespace"): _namespace,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,

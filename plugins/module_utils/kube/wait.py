@@ -21,6 +21,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness im
 
 RELIST_DELAY = 1.0  # before a lost watch is taken up again, at most; a kind that is not served is asked for as often
 SLICE = 300.0  # seconds after which a watch is renewed anyway
+GRACE = 10.0  # seconds in which a controller without observedGeneration must have noticed our change
 
 
 class Ref(NamedTuple):
@@ -64,15 +65,18 @@ def wait(
     timeout: float | Mapping[Ref, float],
     on_change: OnChange | None = None,
     on_deadline: OnDeadline | None = None,
+    written: Mapping[Ref, str] | None = None,
     gone: bool = False,
 ) -> list[Outcome]:
     """Wait for all ``refs``, each at most ``timeout`` seconds (one number, or one for each); order kept.
 
     Returns as soon as the last is ready, or its time is up. ``gone``: wait until they do not exist any more.
+    ``written``: resourceVersion that our own change gave an object; what its status said up to there is old, unless
+    its kind reports observedGeneration (LeaderWorkerSets before 0.10 do not).
     Raises ApiError when the objects may not be read.
     """
     wanted = list(dict.fromkeys(refs))
-    state = _State(wanted, timeout, gone, on_change, on_deadline)
+    state = _State(wanted, timeout, gone, on_change, on_deadline, written or {})
     followers: list[_Follower] = []
     events: queue.SimpleQueue[_News] = queue.SimpleQueue()
     groups: dict[tuple[str, str, str | None], set[str]] = {}
@@ -85,8 +89,9 @@ def wait(
             follower.start()
         while not state.done():
             try:
-                news = events.get(timeout=state.until_next_deadline())
+                news = events.get(timeout=state.until_next_look())
             except queue.Empty:
+                state.review()
                 state.expire()
                 continue
             if news.error is not None:
@@ -118,8 +123,12 @@ class _State:
         gone: bool,
         on_change: OnChange | None,
         on_deadline: OnDeadline | None,
+        written: Mapping[Ref, str],
     ) -> None:
         self.started = time.monotonic()
+        self.written = written
+        # Objects whose status is as old as our change: looked at again when the grace is over
+        self.stale: dict[Ref, _News] = {}
         self.gone = gone
         self.on_change = on_change
         self.on_deadline = on_deadline
@@ -132,15 +141,28 @@ class _State:
     def done(self) -> bool:
         return len(self.outcomes) == len(self.verdicts)
 
-    def until_next_deadline(self) -> float:
+    def until_next_look(self) -> float:
         nearest = min(when for ref, when in self.deadlines.items() if ref not in self.outcomes)
+        if self.stale:
+            nearest = min(nearest, self.started + GRACE)
         return max(0.0, nearest - time.monotonic())
+
+    def review(self) -> None:
+        """Take the status of silent controllers for what it says, once they have had their time."""
+        if self.stale and time.monotonic() >= self.started + GRACE:
+            silent, self.stale, self.written = list(self.stale.values()), {}, {}
+            for news in silent:
+                self.learn(news)
 
     def learn(self, news: _News) -> None:
         ref = news.ref
         if ref is None or ref not in self.verdicts or ref in self.outcomes:
             return
         verdict = self._judge(news)
+        self.stale.pop(ref, None)
+        if verdict.ready and not self.gone and self._predates_change(ref, news.obj or {}):
+            self.stale[ref] = news
+            verdict = Verdict(False, "its controller has not reported since the change")
         if verdict != self.verdicts[ref]:
             self.verdicts[ref] = verdict
             if self.on_change is not None:
@@ -157,6 +179,10 @@ class _State:
         if news.obj is None:
             return Verdict(False, news.note or "does not exist")
         return readiness.ready(news.obj)
+
+    def _predates_change(self, ref: Ref, obj: Mapping[str, Any]) -> bool:
+        status = obj.get("status") or {}
+        return "observedGeneration" not in status and self.written.get(ref) == obj["metadata"].get("resourceVersion")
 
     def expire(self) -> None:
         now = time.monotonic()
