@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One small function per known failure, imported by name, so that each can be removed and missed by its test.
+
+``COMPONENT_CHECKS`` and ``WORKLOAD_CHECKS`` look at the input alone and become problems with a path, ``TARGET_CHECKS``
+at what the chosen target can do; ``run`` answers with findings about the plan, the machines and the cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks import (
+    arguments,
+    capacity,
+    cluster,
+    gang,
+    model,
+    target,
+    workload,
+)
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import SEVERITIES, Finding, Issue
+from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
+
+if TYPE_CHECKING:
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+
+COMPONENT_CHECKS = (
+    arguments.f01_degrees,
+    arguments.f01_degree_flags,
+    arguments.f02_shell,
+    arguments.f03_coordination_flags,
+    arguments.f04_engine_override,
+    arguments.doubled_flags,
+    arguments.pod_spec_contradictions,
+    model.f01_model_divides,
+)
+WORKLOAD_CHECKS = (
+    workload.roles_complete,
+    workload.derived_metadata,
+    workload.f18_exclusive_topology,
+    workload.f54_host_level,
+    workload.revision_supported,
+)
+TARGET_CHECKS = target.TARGET_CHECKS
+
+__all__ = ["COMPONENT_CHECKS", "SEVERITIES", "TARGET_CHECKS", "WORKLOAD_CHECKS", "Finding", "Issue", "run"]
+
+
+def run(plan: FleetPlan, fleet: Fleet, facts: Mapping[str, Any] | None = None) -> tuple[Finding, ...]:
+    """Every finding, the worst first, otherwise in the order of the checks and workloads."""
+    found: list[Finding] = []
+    for plan_check in gang.PLAN_CHECKS:
+        found += plan_check(plan)
+    for capacity_check in capacity.CAPACITY_CHECKS:
+        found += capacity_check(plan, fleet)
+    if facts:
+        for cluster_check in cluster.CLUSTER_CHECKS:
+            found += cluster_check(plan, facts)
+    return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))

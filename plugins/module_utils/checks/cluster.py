@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the cluster's own state says against the plan (stage preflight). ``facts`` is what cluster_info returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+
+if TYPE_CHECKING:
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
+
+Facts = Mapping[str, Any]
+
+
+def present(facts: Facts | None, component: str) -> bool:
+    """Whether the cluster runs a component of ours by that name (``lws``, ``volcano``, ``grove``, ...)."""
+    if not facts:
+        return False
+    found = (facts.get("components") or {}).get(component) or {}
+    return bool(found.get("present"))
+
+
+def dynamo_served(facts: Facts | None) -> bool:
+    """Whether DynamoGraphDeployments can be applied (nvidia.com is the GPU operator's API group too)."""
+    if not facts:
+        return False
+    return present(facts, "dynamo_platform") or "v1beta1" in ((facts.get("apis") or {}).get("nvidia.com") or ())
+
+
+def _subject(plan: WorkloadPlan) -> str:
+    return f"{plan.workload.namespace}/{plan.workload.name}"
+
+
+def _multinode(plan: FleetPlan) -> Iterator[WorkloadPlan]:
+    for workload in plan.workloads:
+        if any(component.multinode for component in workload.components):
+            yield workload
+
+
+def f20_orchestrator(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
+    """F20: what holds the engines together is not there."""
+    for workload in plan.workloads:
+        choice, subject = workload.choice, _subject(workload)
+        multinode = any(component.multinode for component in workload.components)
+        missing = []
+        if choice.workload_api == "dynamo" and not dynamo_served(facts):
+            missing.append("the Dynamo operator")
+        if choice.orchestrator == "grove" and multinode and not present(facts, "grove"):
+            missing.append("Grove")
+        if choice.orchestrator == "lws" and (multinode or choice.workload_api == "native"):
+            missing += [] if present(facts, "lws") else ["LeaderWorkerSet"]
+            # Dynamo's operator uses LWS only where it sees Volcano's API too.
+            needs_volcano = choice.workload_api == "dynamo" or choice.scheduler == "volcano"
+            missing += ["Volcano"] if needs_volcano and not present(facts, "volcano") else []
+        if missing:
+            yield Finding(
+                "MN-F20",
+                "error",
+                subject,
+                f"needs {' and '.join(missing)}, which the cluster does not have",
+                "run the bootstrap playbook, or choose by multinode_orchestrator what the cluster has",
+            )
+
+
+def f23_kai_queue(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
+    """F23: the KAI queue does not exist, or is a parent, into which nothing can be scheduled."""
+    queues = (facts.get("queues") or {}).get("kai")
+    if queues is None or not present(facts, "kai_scheduler"):
+        return
+    known = {queue["name"]: queue for queue in queues}
+    parents = {queue.get("parent") for queue in queues}
+    for workload in plan.workloads:
+        name = workload.queue
+        if workload.choice.scheduler != "kai" or name is None:
+            continue
+        if name not in known:
+            there = ", ".join(sorted(known)) or "none"
+            yield _queue_finding("MN-F23", workload, f"KAI queue {name!r} does not exist (there are: {there})")
+        elif name in parents:
+            yield _queue_finding("MN-F23", workload, f"KAI queue {name!r} has queues below it: only a leaf takes pods")
+
+
+def f34_volcano_queue(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
+    """F34: the Volcano queue is missing or closed; the leader would pend without any condition or event."""
+    queues = (facts.get("queues") or {}).get("volcano")
+    if queues is None or not present(facts, "volcano"):
+        return
+    known = {queue["name"]: queue for queue in queues}
+    for workload in plan.workloads:
+        name = workload.queue
+        if workload.choice.scheduler != "volcano" or name is None:
+            continue
+        if name not in known:
+            there = ", ".join(sorted(known)) or "none"
+            yield _queue_finding("MN-F34", workload, f"Volcano queue {name!r} does not exist (there are: {there})")
+        elif (known[name].get("state") or "Open") != "Open":
+            yield _queue_finding("MN-F34", workload, f"Volcano queue {name!r} is {known[name]['state']}")
+
+
+def _queue_finding(check: str, workload: WorkloadPlan, message: str) -> Finding:
+    remedy = "create it (multinode_queues) or name another with the workload's `queue`"
+    return Finding(check, "error", _subject(workload), message, remedy)
+
+
+def f32_lws_provider(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
+    """F32: LWS makes no PodGroups."""
+    if not present(facts, "lws"):
+        return
+    details = facts["components"]["lws"].get("details") or {}
+    provider = details.get("scheduler_provider")
+    if provider == "volcano":
+        return
+    for workload in _multinode(plan):
+        if (workload.choice.orchestrator, workload.choice.scheduler) == ("lws", "volcano"):
+            yield Finding(
+                "MN-F32",
+                "error",
+                _subject(workload),
+                f"LWS runs with schedulerProvider {provider or 'unset'}, so its pods are scheduled one by one",
+                "set gangSchedulingManagement.schedulerProvider: volcano in LWS's chart values",
+            )
+
+
+CLUSTER_CHECKS = (f20_orchestrator, f23_kai_queue, f32_lws_provider, f34_volcano_queue)

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the chosen combination is a gang at all (stage preflight, from the plan alone)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+
+if TYPE_CHECKING:
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+
+
+def f35_no_gang(plan: FleetPlan) -> Iterator[Finding]:
+    """F35: pods that are bound one by one, so that two half engines can wait for each other for ever."""
+    for workload in plan.workloads:
+        choice = workload.choice
+        if not any(component.multinode for component in workload.components):
+            continue
+        subject = f"{workload.workload.namespace}/{workload.workload.name}"
+        if (choice.orchestrator, choice.scheduler) == ("lws", "kai"):
+            yield Finding(
+                "MN-F35",
+                "error",
+                subject,
+                "LeaderWorkerSet with KAI looks like a gang and is none: each engine is bound pod by pod",
+                "set multinode_scheduler to volcano, or multinode_orchestrator to grove",
+                "spec",
+            )
+        elif choice.scheduler == "default":
+            gang = "volcano" if choice.orchestrator == "lws" else "kai"
+            yield Finding(
+                "MN-F35",
+                "warning",
+                subject,
+                "the default scheduler knows no gangs: part of an engine can hold GPUs and wait for the rest for ever",
+                f"set multinode_scheduler to {gang}",
+                "spec",
+            )
+
+
+def f88_single_pod_group(plan: FleetPlan) -> Iterator[Finding]:
+    """F88: Volcano loses the PodGroup of a LeaderWorkerSet group of one when its only pod is deleted."""
+    for workload in plan.workloads:
+        choice = workload.choice
+        if (choice.workload_api, choice.orchestrator, choice.scheduler) != ("native", "lws", "volcano"):
+            continue
+        for component in workload.components:
+            if not component.multinode:
+                yield Finding(
+                    "MN-F88",
+                    "note",
+                    f"{workload.workload.namespace}/{workload.workload.name}/{component.name}",
+                    "engines of one machine are groups of one pod; when that pod is deleted, its PodGroup is lost and "
+                    "the new pod stays pending",
+                    "delete such a pod only together with its LeaderWorkerSet, or set scheduler to default for it",
+                    "spec",
+                )
+
+
+def native_frontend(plan: FleetPlan) -> Iterator[Finding]:
+    """Nothing is rendered for a frontend on the native API, and that is right."""
+    for workload in plan.workloads:
+        skipped = [c.name for c in workload.workload.components if not c.engine]
+        if workload.choice.workload_api == "native" and skipped:
+            yield Finding(
+                "MN-N01",
+                "note",
+                f"{workload.workload.namespace}/{workload.workload.name}",
+                f"component {', '.join(skipped)} is not rendered: on the native API the leaders answer requests "
+                "themselves, behind the workload's Service",
+                "nothing to do",
+                "spec",
+            )
+
+
+PLAN_CHECKS = (f35_no_gang, f88_single_pod_group, native_frontend)

@@ -1,0 +1,353 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From workloads to decisions: which target, how many nodes and GPUs, which degrees, and whether it fits.
+
+Pure: the cluster, where there is one, comes in as ``facts`` (what cluster_info returns under ``cluster``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils import checks
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.cluster import dynamo_served, present
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
+from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import Component, Machine, Settings, Workload
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import Problem, SpecError, format_path
+
+APIS = {"native": "leaderworkerset", "dynamo": "dynamographdeployment"}
+DEFAULT_QUEUES = {"kai": "dynamo", "volcano": "default"}
+KAI_PRIORITY = "inference"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The target, and in ``why`` one sentence for each of the three decisions."""
+
+    orchestrator: str
+    scheduler: str
+    workload_api: str
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComponentPlan:
+    """One component in numbers: ``total_gpus`` per engine, ``demand`` = replicas x total_gpus."""
+
+    component: Component
+    object_name: str
+
+    @property
+    def name(self) -> str:
+        return self.component.name
+
+    @property
+    def role(self) -> str:
+        return self.component.role
+
+    @property
+    def replicas(self) -> int:
+        return self.component.replicas
+
+    @property
+    def node_count(self) -> int:
+        return self.component.node_count
+
+    @property
+    def gpus_per_node(self) -> int:
+        return self.component.gpus_per_node
+
+    @property
+    def total_gpus(self) -> int:
+        return self.component.total_gpus
+
+    @property
+    def demand(self) -> int:
+        return self.replicas * self.total_gpus
+
+    @property
+    def degrees(self) -> Degrees | None:
+        return self.component.degrees
+
+    @property
+    def multinode(self) -> bool:
+        return self.component.multinode
+
+    @property
+    def spread(self) -> bool:
+        return self.component.spread
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "role": self.role,
+            "replicas": self.replicas,
+            "node_count": self.node_count,
+            "gpus_per_node": self.gpus_per_node,
+            "total_gpus": self.total_gpus,
+            "demand": self.demand,
+            "degrees": self.degrees.to_dict() if self.degrees else {},
+            "multinode": self.multinode,
+            "spread": self.spread,
+            "object_name": self.object_name,
+        }
+
+
+@dataclass(frozen=True)
+class WorkloadPlan:
+    """One workload with its target. ``pack_label`` is the node label of the topology level to pack into."""
+
+    workload: Workload
+    choice: Choice
+    queue: str | None
+    priority_class: str | None
+    api: str
+    components: tuple[ComponentPlan, ...]
+    pack_level: str | None = None
+    pack_label: str | None = None
+    pack_required: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.workload.name
+
+    @property
+    def namespace(self) -> str:
+        return self.workload.namespace
+
+    @property
+    def demand(self) -> int:
+        return sum(component.demand for component in self.components)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "backend": self.workload.backend,
+            "model": self.workload.model,
+            "api": self.api,
+            "orchestrator": self.choice.orchestrator,
+            "scheduler": self.choice.scheduler,
+            "workload_api": self.choice.workload_api,
+            "why": list(self.choice.why),
+            "queue": self.queue or "",
+            "priority_class": self.priority_class or "",
+            "pack": self.pack_level or "",
+            "demand": self.demand,
+            "components": [component.to_dict() for component in self.components],
+        }
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """All workloads. ``demand`` and ``capacity``: GPU product (or ``any``) -> GPUs."""
+
+    workloads: tuple[WorkloadPlan, ...]
+    absent: tuple[Workload, ...]
+    demand: Mapping[str, int]
+    capacity: Mapping[str, int]
+    findings: tuple[Finding, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "workloads": [workload.to_dict() for workload in self.workloads],
+            "absent": [{"name": workload.name, "namespace": workload.namespace} for workload in self.absent],
+            "demand": dict(self.demand),
+            "capacity": dict(self.capacity),
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def plan(
+    workloads: Sequence[Workload],
+    machines: Sequence[Machine],
+    settings: Settings,
+    facts: Mapping[str, Any] | None = None,
+) -> FleetPlan:
+    """The whole fleet's plan. Raises SpecError with every open question and everything the targets cannot do.
+
+    Without machines in the inventory the capacity is that of the nodes in ``facts``.
+    """
+    fleet = Fleet(machines or machines_from_facts(facts))
+    problems: list[Problem] = []
+    plans: list[WorkloadPlan] = []
+    choices: dict[tuple[Any, ...], Choice] = {}
+    for workload in workloads:
+        if workload.state == "absent":
+            continue
+        key = (workload.orchestrator, workload.scheduler, workload.workload_api, _needs_dynamo(workload))
+        try:
+            if key not in choices:
+                choices[key] = resolve(settings, facts, workload)
+        except SpecError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+            continue
+        plans.append(_workload_plan(workload, choices[key], settings, facts))
+    for planned in plans:
+        for check in checks.TARGET_CHECKS:
+            for issue in check(planned):
+                path = f"{planned.workload.path}.{format_path(issue.path)}"
+                problems.append(Problem(path, issue.value, issue.message, issue.check))
+    problems += _collisions(plans)
+    if problems:
+        raise SpecError(problems)
+    demand: dict[str, int] = {}
+    for planned in plans:
+        if planned.demand:
+            product = fleet.product(planned.workload.gpu_product)
+            demand[product] = demand.get(product, 0) + planned.demand
+    absent = tuple(workload for workload in workloads if workload.state == "absent")
+    bare = FleetPlan(tuple(plans), absent, dict(sorted(demand.items())), fleet.capacity())
+    return FleetPlan(bare.workloads, absent, bare.demand, bare.capacity, checks.run(bare, fleet, facts))
+
+
+def machines_from_facts(facts: Mapping[str, Any] | None) -> tuple[Machine, ...]:
+    """The cluster's schedulable GPU nodes as machines."""
+    nodes = (facts or {}).get("nodes") or ()
+    return tuple(
+        Machine(
+            name=node["name"],
+            gpu_count=int(node.get("gpus") or 0),
+            gpu_product=node.get("gpu_product"),
+            gpu_memory_gib=node.get("gpu_memory_gib"),
+            domains={level: domain for level, domain in (node.get("domains") or {}).items() if domain},
+        )
+        for node in nodes
+        if node.get("schedulable", True)
+    )
+
+
+def resolve(settings: Settings, facts: Mapping[str, Any] | None, workload: Workload | None = None) -> Choice:
+    """Which target. ``auto`` reads the cluster and says why; where it cannot know, SpecError holds the question."""
+    return _Resolver(settings, facts, workload).choice()
+
+
+class _Resolver:
+    def __init__(self, settings: Settings, facts: Mapping[str, Any] | None, workload: Workload | None) -> None:
+        self.settings, self.facts, self.workload = settings, facts, workload
+        self.problems: list[Problem] = []
+        self.why: list[str] = []
+
+    def choice(self) -> Choice:
+        api = self._api()
+        orchestrator = self._orchestrator()
+        scheduler = self._scheduler(orchestrator)
+        if self.problems:
+            raise SpecError(self.problems)
+        return Choice(orchestrator, scheduler, api, tuple(self.why))
+
+    def _given(self, key: str) -> str:
+        own = getattr(self.workload, key, None)
+        value = own or getattr(self.settings, key)
+        if value == "auto":
+            return ""
+        self.why.append(f"{key} {value}: set by {'the workload' if own else f'multinode_{key}'}")
+        return str(value)
+
+    def _ask(self, key: str, question: str) -> str:
+        own = getattr(self.workload, key, None)
+        path = f"{self.workload.path}.{key}" if own and self.workload else f"multinode_{key}"
+        self.problems.append(Problem(path, "auto", f"is auto, and {question}"))
+        return ""
+
+    def _because(self, key: str, value: str, reason: str) -> str:
+        self.why.append(f"{key} {value}: {reason}")
+        return value
+
+    def _api(self) -> str:
+        given = self._given("workload_api")
+        if given:
+            return given
+        if self.workload is not None and _needs_dynamo(self.workload):
+            return self._because("workload_api", "dynamo", "nothing else can run this backend or these roles")
+        if self.facts is None:
+            question = "there is no cluster to look at: dynamo (the Dynamo operator runs there) or native?"
+            return self._ask("workload_api", question)
+        if dynamo_served(self.facts):
+            return self._because("workload_api", "dynamo", "the cluster runs the Dynamo operator")
+        return self._because("workload_api", "native", "the cluster has no Dynamo operator")
+
+    def _orchestrator(self) -> str:
+        given = self._given("orchestrator")
+        if given:
+            return given
+        if self.facts is None:
+            return self._ask("orchestrator", "there is no cluster to look at: grove or lws?")
+        grove, lws = present(self.facts, "grove"), present(self.facts, "lws")
+        if grove and lws:
+            return self._ask("orchestrator", "the cluster has both Grove and LeaderWorkerSet: grove or lws?")
+        if grove:
+            return self._because("orchestrator", "grove", "the cluster has Grove and no LeaderWorkerSet")
+        if lws:
+            return self._because("orchestrator", "lws", "the cluster has LeaderWorkerSet and no Grove")
+        question = "the cluster has neither Grove nor LeaderWorkerSet: say which one it will have, grove or lws"
+        return self._ask("orchestrator", question)
+
+    def _scheduler(self, orchestrator: str) -> str:
+        given = self._given("scheduler")
+        if given or not orchestrator:
+            return given
+        if orchestrator == "lws":
+            return self._because("scheduler", "volcano", "the only one that makes gangs of LeaderWorkerSets")
+        if self.facts is None:
+            return self._ask("scheduler", "there is no cluster to look at: kai or default (which makes no gangs)?")
+        if present(self.facts, "kai_scheduler"):
+            return self._because("scheduler", "kai", "the cluster has KAI")
+        return self._because("scheduler", "default", "the cluster has no KAI; this makes no gangs")
+
+
+def _needs_dynamo(workload: Workload) -> bool:
+    return workload.backend == "trtllm" or any(component.role == "prefill" for component in workload.components)
+
+
+def _workload_plan(
+    workload: Workload, choice: Choice, settings: Settings, facts: Mapping[str, Any] | None
+) -> WorkloadPlan:
+    native = choice.workload_api == "native"
+    components = tuple(
+        ComponentPlan(component, f"{workload.name}-{component.name}" if native else workload.name)
+        for component in workload.components
+        if component.engine or not native
+    )
+    priority = workload.priority_class
+    if priority is None and choice.scheduler == "kai" and KAI_PRIORITY in ((facts or {}).get("priority_classes") or ()):
+        priority = KAI_PRIORITY
+    level = workload.topology.pack if workload.topology else None
+    return WorkloadPlan(
+        workload=workload,
+        choice=choice,
+        queue=workload.queue or DEFAULT_QUEUES.get(choice.scheduler),
+        priority_class=priority,
+        api=APIS[choice.workload_api],
+        components=components,
+        pack_level=level,
+        pack_label=settings.topology_levels[level] if level else None,
+        pack_required=workload.topology.required if workload.topology else True,
+    )
+
+
+def _collisions(plans: Sequence[WorkloadPlan]) -> list[Problem]:
+    """Objects of two workloads that would have the same name (LWS makes a Service named as itself)."""
+    owners: dict[tuple[str, str, str], str] = {}
+    problems = []
+    for planned in plans:
+        names = []
+        if planned.choice.workload_api == "native":
+            names.append(("Service", planned.name))
+            names += [("Service", component.object_name) for component in planned.components]
+        cache = planned.workload.model_cache
+        if cache and cache.create and cache.claim:
+            names.append(("PersistentVolumeClaim", cache.claim))
+        for kind, name in names:
+            other = owners.setdefault((kind, planned.namespace, name), planned.workload.path)
+            if other != planned.workload.path:
+                message = f"makes {kind} {name!r} in namespace {planned.namespace!r}, and so does {other}"
+                key = "model_cache.claim" if kind != "Service" else "name"
+                problems.append(Problem(f"{planned.workload.path}.{key}", name, message, "MN-F107"))
+    return problems

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Dynamo operator's target: one DynamoGraphDeployment v1beta1 per workload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS
+from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import HTTP_PORT
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.render import pod
+
+API_VERSION = "nvidia.com/v1beta1"
+ENABLE_GROVE = "nvidia.com/enable-grove"
+KAI_QUEUE = "nvidia.com/kai-scheduler-queue"
+VOLCANO_QUEUE = "nvidia.com/volcano-queue"
+# Both orchestrators' pods carry these two (the operator sets them).
+LABEL_DEPLOYMENT = "nvidia.com/dynamo-graph-deployment-name"
+LABEL_COMPONENT = "nvidia.com/dynamo-component"
+SYSTEM_PORT = 9090
+# What the operator's own startup probe allows.
+OPERATOR_STARTUP = 7200
+_PROBE_PERIOD = 10
+
+
+def render(plan: WorkloadPlan) -> list[dict[str, Any]]:
+    """Claims, then the deployment."""
+    return [*pod.claims(plan), _deployment(plan)]
+
+
+def _deployment(plan: WorkloadPlan) -> dict[str, Any]:
+    metadata = pod.metadata(plan, plan.name)
+    annotations = {**metadata.get("annotations", {}), **_annotations(plan)}
+    if annotations:
+        metadata["annotations"] = annotations
+    spec: dict[str, Any] = {
+        "backendFramework": plan.workload.backend,
+        "components": [_component(plan, component) for component in plan.components],
+    }
+    # The deployment's own field is refused without Grove; there the pods carry it.
+    if plan.priority_class and plan.choice.orchestrator == "grove":
+        spec["priorityClassName"] = plan.priority_class
+    return {"apiVersion": API_VERSION, "kind": "DynamoGraphDeployment", "metadata": metadata, "spec": spec}
+
+
+def _annotations(plan: WorkloadPlan) -> dict[str, str]:
+    choice = plan.choice
+    found = {}
+    if choice.orchestrator == "lws":
+        found[ENABLE_GROVE] = "false"
+    if choice.scheduler == "kai" and plan.queue:
+        found[KAI_QUEUE] = plan.queue
+    if choice.scheduler == "volcano" and choice.orchestrator == "grove" and plan.queue:
+        found[VOLCANO_QUEUE] = plan.queue
+    return found
+
+
+def _scheduler(plan: WorkloadPlan) -> str:
+    """The schedulerName of every pod alike, or empty where the operator sets it (Grove with KAI: with the queue)."""
+    choice = plan.choice
+    if choice.scheduler == "volcano":
+        return "volcano"
+    if choice.orchestrator == "grove":
+        return "" if choice.scheduler == "kai" else "default-scheduler"
+    return "kai-scheduler" if choice.scheduler == "kai" else ""
+
+
+def _component(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, Any]:
+    workload, source = plan.workload, component.component
+    found: dict[str, Any] = {"name": component.name, "type": component.role, "replicas": component.replicas}
+    if component.multinode:
+        found["multinode"] = {"nodeCount": component.node_count}
+    if source.engine:
+        found["sharedMemorySize"] = source.shared_memory
+    if workload.runtime_version:
+        found["runtimeVersionOverride"] = workload.runtime_version
+    if workload.compilation_cache is not None and source.engine:
+        found["compilationCache"] = {
+            "pvcName": workload.compilation_cache.claim,
+            "mountPath": workload.compilation_cache.mount_path,
+        }
+    template: dict[str, Any] = {
+        # Grove and the operator own the app.kubernetes.io labels of their pods.
+        "metadata": {
+            "labels": {
+                **workload.labels,
+                pod.LABEL_WORKLOAD: plan.name,
+                pod.LABEL_COMPONENT: component.name,
+            }
+        },
+        "spec": _pod_spec(plan, component),
+    }
+    annotations = pod.pod_annotations(plan)
+    if annotations:
+        template["metadata"]["annotations"] = annotations
+    found["podTemplate"] = template
+    return found
+
+
+def _pod_spec(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, Any]:
+    source = component.component
+    if source.engine:
+        launch = BACKENDS[plan.workload.backend].dynamo(pod.request(plan, component))
+        command, args = launch.command, launch.args
+    else:
+        command = source.command or ("python3", "-m", "dynamo.frontend")
+        args = ("--http-port", str(HTTP_PORT), *source.args)
+    container = pod.main_container(plan, component, command, args)
+    if source.engine and source.startup_timeout != OPERATOR_STARTUP:
+        container["startupProbe"] = {
+            "httpGet": {"path": "/live", "port": SYSTEM_PORT},
+            "periodSeconds": _PROBE_PERIOD,
+            "timeoutSeconds": 5,
+            "failureThreshold": -(-source.startup_timeout // _PROBE_PERIOD),
+        }
+    selector = {LABEL_DEPLOYMENT: plan.name, LABEL_COMPONENT: component.name}
+    spec = pod.pod_spec(plan, component, container, selector)
+    scheduler = _scheduler(plan)
+    if scheduler:
+        spec["schedulerName"] = scheduler
+    if plan.priority_class and plan.choice.orchestrator == "lws":
+        spec["priorityClassName"] = plan.priority_class
+    return pod.patched(spec, source.pod_spec)

@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan as a table of text lines, for a terminal."""
+
+from __future__ import annotations
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+
+_HEAD = ("workload", "component", "target", "engines", "nodes", "GPUs/node", "GPUs/engine", "GPUs", "degrees")
+
+
+def plan_table(plan: FleetPlan) -> list[str]:
+    """Engines in numbers, then demand against capacity for each GPU product, then what there is to know."""
+    rows = [_HEAD]
+    for workload in plan.workloads:
+        target = f"{workload.choice.workload_api}/{workload.choice.orchestrator}/{workload.choice.scheduler}"
+        for component in workload.components:
+            rows.append(
+                (
+                    f"{workload.namespace}/{workload.name}",
+                    component.name,
+                    target,
+                    str(component.replicas),
+                    str(component.node_count),
+                    str(component.gpus_per_node),
+                    str(component.total_gpus),
+                    str(component.demand),
+                    str(component.degrees or "-"),
+                )
+            )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    for product in sorted({*plan.demand, *plan.capacity}):
+        wanted = plan.demand.get(product, 0)
+        there = sum(plan.capacity.values()) if product == "any" else plan.capacity.get(product, 0)
+        known = f"{there} in the fleet" if plan.capacity else "no machines are known"
+        lines.append(f"{product}: {wanted} GPUs wanted, {known}")
+    for workload_absent in plan.absent:
+        lines.append(f"{workload_absent.namespace}/{workload_absent.name}: absent")
+    return lines + [str(finding) for finding in plan.findings]

@@ -1,0 +1,434 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Raw variables to typed values, or every error at once, each with its path.
+
+``parse_machines``, ``parse_settings`` and ``parse_workloads`` take what Ansible hands over and raise SpecError. The
+keys are the table in spec_schema.py; values are read by spec_values.py; what follows from them is checked in checks/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils import spec_merge
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks import COMPONENT_CHECKS, WORKLOAD_CHECKS
+from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
+from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import DEGREES, Degrees, solve
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import (
+    CompilationCache,
+    Component,
+    Machine,
+    ModelCache,
+    ModelConfig,
+    Network,
+    Parallelism,
+    Resources,
+    Settings,
+    Timeouts,
+    Topology,
+    Workload,
+)
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import (
+    Problem,
+    SpecError,
+    format_path,
+    nearest,
+    shown,
+)
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import (
+    COMPONENT,
+    ENGINE_ROLES,
+    MACHINE,
+    SETTINGS,
+    WORKLOAD,
+    Field,
+    by_name,
+)
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_values import Reader, blank
+
+__all__ = [
+    "Component",
+    "Degrees",
+    "Machine",
+    "Parallelism",
+    "Problem",
+    "Settings",
+    "SpecError",
+    "Workload",
+    "parse_machines",
+    "parse_settings",
+    "parse_workloads",
+    "read_workloads",
+]
+
+# What means nothing on a component without GPUs.
+ENGINE_ONLY = (
+    "node_count",
+    "gpus_per_node",
+    "gpu_resource",
+    "parallelism",
+    "spread",
+    "shared_memory",
+    "startup_timeout",
+    "leader",
+    "worker",
+)
+
+
+def parse_machines(
+    raw: Sequence[Mapping[str, Any]], root: str = "multinode_node", levels: Sequence[str] = ("zone", "block", "rack")
+) -> tuple[Machine, ...]:
+    """The ``multinode_node`` of every host, each with ``name``. Raises SpecError; paths read ``root[name].key``."""
+    reader = Reader()
+    machines: list[Machine] = []
+    seen: set[str] = set()
+    fields = (*MACHINE, *(Field(level, "label_value", f"Topology domain: {level}.") for level in levels))
+    for index, item in enumerate(_list(reader, raw, (root,))):
+        name = item.get("name") if isinstance(item, Mapping) else None
+        where = f"{root}[{name}]" if isinstance(name, str) and name else format_path((root, index))
+        before = len(reader.found)
+        values = reader.fields(fields, item, (where,))
+        if values["name"] and values["name"] in seen:
+            reader.add((where, "name"), name, f"is {shown(name)}, which another machine has")
+        seen.add(values["name"])
+        if len(reader.found) == before:
+            domains = {level: values[level] for level in levels if values[level]}
+            machines.append(Machine(domains=domains, **{entry.name: values[entry.name] for entry in MACHINE}))
+    _raise(reader.problems())
+    return tuple(machines)
+
+
+def parse_settings(raw: Mapping[str, Any], prefix: str = "multinode_") -> Settings:
+    """The cluster's choices, keys without ``multinode_``. Raises SpecError; paths read ``multinode_<key>``."""
+    reader = Reader()
+    values: dict[str, Any] = {entry.name: entry.default for entry in SETTINGS}
+    known = by_name(SETTINGS)
+    for key, value in raw.items():
+        if key not in known:
+            reader.add((f"{prefix}{key}",), value, f"is not a known key{nearest(key, list(known))}")
+        elif not blank(value, known[key]):
+            values[key] = reader.value(known[key], value, (f"{prefix}{key}",))
+    if not values["topology_levels"]:
+        values["topology_levels"] = dict(known["topology_levels"].default)
+    _raise(reader.problems())
+    return Settings(**values)
+
+
+def parse_workloads(
+    raw: Sequence[Mapping[str, Any]],
+    *,
+    machines: Sequence[Machine],
+    settings: Settings,
+    defaults: Mapping[str, Any] | None = None,
+    overlays: Mapping[str, Any] | None = None,
+    root: str = "multinode_workloads",
+) -> tuple[Workload, ...]:
+    """All workloads, in order. Raises SpecError with every problem of every workload."""
+    workloads, problems = read_workloads(
+        raw, machines=machines, settings=settings, defaults=defaults, overlays=overlays, root=root
+    )
+    _raise(problems)
+    return workloads
+
+
+def read_workloads(
+    raw: Sequence[Mapping[str, Any]],
+    *,
+    machines: Sequence[Machine],
+    settings: Settings,
+    defaults: Mapping[str, Any] | None = None,
+    overlays: Mapping[str, Any] | None = None,
+    root: str = "multinode_workloads",
+) -> tuple[tuple[Workload, ...], list[Problem]]:
+    """The workloads without a problem, and the problems of the others."""
+    return _Workloads(machines, settings, defaults, overlays, root).read(raw)
+
+
+class _Workloads:
+    """One reading of a list of workloads."""
+
+    def __init__(
+        self,
+        machines: Sequence[Machine],
+        settings: Settings,
+        defaults: Mapping[str, Any] | None,
+        overlays: Mapping[str, Any] | None,
+        root: str,
+    ) -> None:
+        self.fleet = Fleet(machines)
+        self.settings = settings
+        self.root = root
+        stem = root[: -len("workloads")] + "workload" if root.endswith("workloads") else root
+        self.roots = (f"{stem}_overlays", f"{stem}_defaults")
+        self.problems: list[Problem] = []
+        self.overlays = self._mapping(overlays, self.roots[0])
+        self.defaults = self._mapping(defaults, self.roots[1])
+        for key in ("name",):
+            if key in self.defaults:
+                self._problem(f"{self.roots[1]}.{key}", self.defaults[key], "cannot be the same for every workload")
+
+    def read(self, raw: object) -> tuple[tuple[Workload, ...], list[Problem]]:
+        reader = Reader()
+        items = _list(reader, raw, (self.root,))
+        if isinstance(raw, Sequence) and not items:
+            reader.add((self.root,), raw, "is an empty list; at least one workload")
+        self.problems += reader.problems()
+        workloads: list[Workload] = []
+        seen: dict[tuple[str, str], str] = {}
+        names = [item.get("name") for item in items if isinstance(item, Mapping)]
+        for name in self.overlays:
+            if name not in names:
+                known = [str(other) for other in names if other]
+                self._problem(f"{self.roots[0]}.{name}", name, f"names no workload{nearest(name, known)}")
+        for index, item in enumerate(items):
+            workload = self._workload(item, index)
+            if workload is None:
+                continue
+            key = (workload.name, workload.namespace)
+            if key in seen:
+                message = (
+                    f"is {workload.name!r} in namespace {workload.namespace!r}, the same as {seen[key]}; "
+                    "name and namespace together must be unique"
+                )
+                self._problem(f"{workload.path}.name", workload.name, message)
+            else:
+                seen[key] = workload.path
+                workloads.append(workload)
+        return tuple(workloads), self.problems
+
+    def _workload(self, raw: object, index: int) -> Workload | None:
+        path: tuple[str | int, ...] = (self.root, index)
+        reader = Reader()
+        if not isinstance(raw, Mapping):
+            self._problem(format_path(path), raw, f"is {shown(raw)}; a map with at least name, backend, model, image")
+            return None
+        overlay = self.overlays.get(str(raw.get("name")), {})
+        if not isinstance(overlay, Mapping):
+            self._problem(f"{self.roots[0]}.{raw.get('name')}", overlay, f"is {shown(overlay)}; a map")
+            overlay = {}
+        if "name" in overlay and overlay["name"] != raw.get("name"):
+            self._problem(f"{self.roots[0]}.{raw.get('name')}.name", overlay["name"], "cannot rename a workload")
+        merged = spec_merge.merged(self.defaults, raw, overlay)
+        try:
+            workload = self._build(reader, merged, path)
+        finally:
+            self._locate(reader, raw, overlay, path)
+        return None if reader.found else workload
+
+    def _build(self, reader: Reader, raw: Mapping[str, Any], path: tuple[str | int, ...]) -> Workload | None:
+        state = raw.get("state")
+        if isinstance(state, str) and state.strip().lower() == "absent":
+            return self._absent(reader, raw, path)
+        values = reader.fields(WORKLOAD, raw, path)
+        if not blank(raw.get("components")) and not raw["components"]:
+            reader.add((*path, "components"), raw["components"], "is an empty list; at least one component")
+        product = values["gpu_product"]
+        if product and self.fleet.machines and not self.fleet.matching(product):
+            known = ", ".join(self.fleet.products)
+            message = f"is {product!r}, which no machine has; {known}{nearest(product, self.fleet.products)}"
+            reader.add((*path, "gpu_product"), product, message)
+        components = [
+            self._component(reader, item, (*path, "components"), number, values)
+            for number, item in enumerate(values.pop("components") or [])
+        ]
+        self._unique(reader, raw.get("components"), path)
+        topology = values["topology"]
+        levels = self.settings.topology_levels
+        if topology and topology["pack"] and topology["pack"] not in levels:
+            pack = topology["pack"]
+            message = f"is {pack!r}; one of {', '.join(levels)}{nearest(pack, list(levels))}"
+            reader.add((*path, "topology", "pack"), pack, message)
+        cache = self._model_cache(reader, values.pop("model_cache"), path)
+        nested: dict[str, Any] = {
+            "topology": Topology(**topology) if topology else None,
+            "model_config": ModelConfig(**values["model_config"] or {}),
+            "model_cache": cache,
+            "compilation_cache": CompilationCache(**values["compilation_cache"])
+            if values["compilation_cache"]
+            else None,
+            "network": Network(**values["network"] or {}),
+            "timeouts": Timeouts(**values["timeouts"] or {}),
+        }
+        values.update(nested)
+        del values["extra_resources"]  # decided per component
+        values["replace"] = values["replace"] or self.settings.replace
+        found = tuple(component for component in components if component is not None)
+        workload = Workload(path=format_path(path), components=found, **values)
+        self._check(reader, workload, path, complete=bool(components) and None not in components)
+        return workload
+
+    def _absent(self, reader: Reader, raw: Mapping[str, Any], path: tuple[str | int, ...]) -> Workload:
+        fields = tuple(entry for entry in WORKLOAD if entry.name in ("name", "namespace"))
+        for key in raw:
+            if key not in by_name(WORKLOAD):
+                reader.add((*path, str(key)), raw[key], f"is not a known key{nearest(key, list(by_name(WORKLOAD)))}")
+        identity = {entry.name: raw.get(entry.name) for entry in fields if entry.name in raw}
+        values = reader.fields(fields, identity, path)
+        replace = raw.get("replace")
+        allowed = isinstance(replace, str) and replace.strip().lower() == "allow"
+        return Workload(
+            format_path(path),
+            values["name"] or "",
+            values["namespace"],
+            "absent",
+            replace="allow" if allowed else self.settings.replace,
+        )
+
+    def _component(
+        self,
+        reader: Reader,
+        raw: object,
+        parent: tuple[str | int, ...],
+        index: int,
+        workload: Mapping[str, Any],
+    ) -> Component | None:
+        name = raw.get("name") if isinstance(raw, Mapping) else None
+        path: tuple[str | int, ...] = (*parent, index)
+        if isinstance(name, str) and name.strip():
+            path = (*parent, name)
+        before = len(reader.found)
+        values = reader.fields(COMPONENT, raw, path)
+        if not isinstance(raw, Mapping):
+            return None
+        engine = values["role"] in ENGINE_ROLES
+        if not engine:
+            for key in ENGINE_ONLY:
+                if not blank(raw.get(key)) and raw[key] not in (0, 1, "1", "0"):
+                    check = "MN-F14" if key == "node_count" else ""
+                    reader.add(
+                        (*path, key),
+                        raw[key],
+                        f"is {shown(raw[key])}, but a frontend takes no GPUs and one machine",
+                        check,
+                    )
+        elif values["gpus_per_node"] is None and len(reader.found) == before:
+            values["gpus_per_node"] = self._gpus_per_node(reader, path, workload["gpu_product"])
+        if len(reader.found) > before:
+            return None
+        nodes, gpus = values["node_count"], values["gpus_per_node"] or 0
+        wanted = Parallelism(**(values.pop("parallelism") or {}))
+        degrees = None
+        if engine and workload["backend"]:
+            pins = {name: getattr(wanted, name) for name in DEGREES}
+            solved = solve(workload["backend"], nodes, gpus, wanted.strategy, **pins)
+            degrees = solved if isinstance(solved, Degrees) else None
+        extras = workload["extra_resources"]
+        if extras is None:
+            extras = self.fleet.whole_machine_extras(workload["gpu_product"], gpus)
+        values.update(
+            gpus_per_node=gpus if engine else 0,
+            spread=(nodes > 1 if values["spread"] is None else values["spread"]) and engine,
+            resources=Resources(**values["resources"] or {}),
+            extra_resources=dict(extras) if engine else {},
+            leader_pod_spec=(values.pop("leader") or {}).get("pod_spec") or {},
+            worker_pod_spec=(values.pop("worker") or {}).get("pod_spec") or {},
+        )
+        return Component(path=format_path(path), parallelism=wanted, degrees=degrees, **values)
+
+    def _gpus_per_node(self, reader: Reader, path: tuple[str | int, ...], product: str | None) -> int | None:
+        counts = self.fleet.gpu_counts(product)
+        if len(counts) == 1:
+            return next(iter(counts))
+        if not counts:
+            message = "`gpus_per_node` is required: no machine is known whose GPU count could be taken"
+        else:
+            seen = ", ".join(f"{gpus} GPUs on {number}" for gpus, number in sorted(counts.items()))
+            message = f"`gpus_per_node` is required (or gpu_product): the matching machines differ ({seen})"
+        reader.add(path, None, message)
+        return None
+
+    def _model_cache(self, reader: Reader, values: Any, path: tuple[str | int, ...]) -> ModelCache | None:
+        if not values:
+            return None
+        where = (*path, "model_cache")
+        needed = {"pvc": ("claim",), "nfs": ("server", "path"), "host_path": ("path",)}
+        allowed = {
+            "pvc": ("claim", "create", "size", "storage_class"),
+            "nfs": ("server", "path"),
+            "host_path": ("path",),
+        }
+        kind = values["type"]
+        for key in needed[kind]:
+            if not values[key]:
+                reader.add(where, None, f"`{key}` is required with type {kind}")
+        for key in ("claim", "create", "size", "storage_class", "server", "path"):
+            if values[key] and key not in allowed[kind]:
+                reader.add((*where, key), values[key], f"means nothing with type {kind}")
+        if kind == "pvc" and values["create"] and not values["size"]:
+            reader.add(where, None, "`size` is required with create")
+        for key in ("size", "storage_class"):
+            if kind == "pvc" and values[key] and not values["create"]:
+                reader.add((*where, key), values[key], "means something only with create")
+        if values["read_only"] is None:
+            values["read_only"] = not values["create"]
+        return ModelCache(**values)
+
+    def _unique(self, reader: Reader, raw: object, path: tuple[str | int, ...]) -> None:
+        if not isinstance(raw, Sequence) or isinstance(raw, str):
+            return
+        seen: dict[str, int] = {}
+        for index, item in enumerate(raw):
+            name = item.get("name") if isinstance(item, Mapping) else None
+            if not isinstance(name, str):
+                continue
+            if name in seen:
+                message = f"is {name!r}, the same as components[{seen[name]}]; names are unique in a workload"
+                reader.add((*path, "components", index, "name"), name, message)
+            seen.setdefault(name, index)
+
+    def _check(self, reader: Reader, workload: Workload, path: tuple[str | int, ...], complete: bool) -> None:
+        # What could not be read stands at its default here; only what depends on it is left out.
+        for check in WORKLOAD_CHECKS if complete else ():
+            for issue in check(workload, self.settings):
+                reader.add((*path, *issue.path), issue.value, issue.message, issue.check)
+        for component in workload.components if workload.backend else ():
+            if not component.engine:
+                continue
+            for component_check in COMPONENT_CHECKS:
+                for issue in component_check(workload, component):
+                    where = (*path, "components", component.name, *issue.path)
+                    reader.add(where, issue.value, issue.message, issue.check)
+
+    def _locate(self, reader: Reader, raw: object, overlay: object, path: tuple[str | int, ...]) -> None:
+        """Turns paths of the merged workload into paths of the input that brought the value."""
+        for found, value, message, check in reader.found:
+            relative = found[len(path) :]
+            name = raw.get("name") if isinstance(raw, Mapping) else ""
+            sources: tuple[tuple[object, tuple[str | int, ...]], ...] = (
+                (overlay, (self.roots[0], str(name))),
+                (raw, path),
+                (self.defaults, (self.roots[1],)),
+            )
+            depths = [spec_merge.depth(source, relative) for source, _prefix in sources]
+            best = next((i for i in (0, 1, 2) if depths[i] == len(relative) and relative), None)
+            if best is None:
+                # Something is missing: the deepest place that exists, the workload's own first.
+                best = max((1, 0, 2), key=lambda i: depths[i])
+            prefix = sources[best][1]
+            self.problems.append(Problem(format_path((*prefix, *relative[: depths[best]])), value, message, check))
+
+    def _mapping(self, raw: Mapping[str, Any] | None, root: str) -> Mapping[str, Any]:
+        if raw is None:
+            return {}
+        if isinstance(raw, Mapping):
+            return raw
+        self._problem(root, raw, f"is {shown(raw)}; a map")
+        return {}
+
+    def _problem(self, path: str, value: object, message: str) -> None:
+        self.problems.append(Problem(path, value, message))
+
+
+def _list(reader: Reader, raw: object, path: tuple[str | int, ...]) -> Sequence[Any]:
+    if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
+        reader.add(path, raw, f"is {shown(raw)}; a list")
+        return []
+    return raw
+
+
+def _raise(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise SpecError(problems)
