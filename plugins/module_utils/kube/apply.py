@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -68,11 +68,15 @@ PHASES: tuple[frozenset[str], ...] = (
 
 @dataclass
 class Result:
-    """What became of one object. ``action``: created, changed, unchanged, deleted, failed or would_create (check
-    mode: its kind or namespace does not exist yet, so that the API server could not be asked; ``validated`` is False).
+    """What became of one object.
+
+    ``action``: created, changed, replaced (deleted and created again), unchanged, deleted, failed or would_create
+    (check mode: its kind or namespace does not exist yet, so that the API server could not be asked; ``validated`` is
+    False).
     ``diff``: {"before", "after"} of our own fields, without values of Secrets. ``written``: the resourceVersion that a
-    change of an existing object's spec gave it, for wait(). ``verdict``: its readiness as the last answer showed it, which
-    saves the wait for what is ready anyway."""
+    change of an existing object's spec gave it, for wait(). ``verdict``: its readiness as the last answer showed it,
+    which saves the wait.
+    """
 
     api_version: str
     kind: str
@@ -88,7 +92,7 @@ class Result:
 
     @property
     def changed(self) -> bool:
-        return self.action in ("created", "changed", "deleted", "would_create")
+        return self.action in ("created", "changed", "replaced", "deleted", "would_create")
 
     @property
     def ref(self) -> Ref:
@@ -123,6 +127,19 @@ class _Item:
         return (self.ref.api_version, self.ref.kind)
 
 
+@dataclass
+class Review:
+    """Decided between reading and writing. ``refused``: object -> why it is not written. ``replaced``: object -> why it
+    is deleted, with all it owns, and created again."""
+
+    refused: dict[Ref, str] = field(default_factory=dict)
+    replaced: dict[Ref, str] = field(default_factory=dict)
+
+
+# Sees each object as it would be sent, and as it is live (None: absent)
+Reviewer = Callable[[Sequence[tuple[Ref, Mapping[str, Any], "Mapping[str, Any] | None"]]], Review]
+
+
 def phase_of(kind: str) -> int:
     """Position in the order of writing, 0 first."""
     return next((number for number, kinds in enumerate(PHASES) if kind in kinds), len(PHASES))
@@ -136,17 +153,23 @@ def apply(
     force: bool = False,
     create_namespaces: bool = False,
     may_be_missing: Collection[tuple[str, str]] = (),
+    review: Reviewer | None = None,
+    replace_timeout: float = 300.0,
 ) -> list[Result]:
     """Server-side apply of all ``objects``; one Result each, in their order, then one per namespace created.
 
     Objects that already are as wanted cost no request of their own. ``force`` takes fields over from other managers.
     ``create_namespaces`` creates the namespaces that the objects need and that do not exist. ``may_be_missing``:
     (apiVersion, kind) whose CRD an earlier step of the same run installs, so that check mode reports would_create.
+    ``review`` may refuse objects, or have them replaced (within ``replace_timeout`` seconds), before any is written.
     Raises ApiError only when nothing can be done at all (no answer, credentials refused).
     """
     run = _Run(client, _items(objects), check=check, force=force, may_be_missing=frozenset(may_be_missing))
     run.resolve()
     run.read(run.items)
+    run.replace_timeout = replace_timeout
+    if review is not None:
+        run.obey(review)
     if create_namespaces:
         run.add_namespaces()
     for phase in range(len(PHASES) + 1):
@@ -216,6 +239,8 @@ class _Run:
         # kinds that a CRD of this very run defines, until they are served
         self.coming: set[tuple[str, str]] = set()
         self.new_namespaces: set[str] = set()
+        self.replaced: dict[Ref, str] = {}
+        self.replace_timeout = 0.0
 
     # -- before writing -----------------------------------------------------------------------------------------
 
@@ -285,6 +310,14 @@ class _Run:
             if error.status != 403:
                 raise
             item.settle("failed", validated=False, error=str(error))
+
+    def obey(self, review: Reviewer) -> None:
+        """Refuse and replace what the reviewer says; it does not see what has failed already."""
+        verdict = review([(item.ref, item.wanted, item.live) for item in self.items if item.result is None])
+        self.replaced = verdict.replaced
+        for item in self.items:
+            if item.result is None and item.ref in verdict.refused:
+                item.settle("failed", validated=False, error=verdict.refused[item.ref])
 
     def add_namespaces(self) -> None:
         """Namespaces that the objects need and that do not exist become objects of this run.
@@ -360,6 +393,9 @@ class _Run:
         if item.ref.namespace in self.new_namespaces:
             item.settle("would_create", validated=False, diff=_diff(item, None, None))
             return
+        if live is not None and item.ref in self.replaced:
+            self._replace(item)
+            return
         try:
             answer = self.client.apply(item.wanted, dry_run=self.check, force=self.force)
         except KubeError as error:
@@ -377,6 +413,24 @@ class _Run:
                 "unchanged",
                 warnings=[f"{reason} after admission: the cluster keeps its own value" for reason in rewritten],
             )
+
+    def _replace(self, item: _Item) -> None:
+        """Delete and create again. Check mode cannot ask: the dry run would meet the object that is in the way."""
+        why = f"is deleted and created again: {self.replaced[item.ref]}"
+        diff = _diff(item, item.live, None)
+        if self.check:
+            item.settle("replaced", validated=False, diff=diff, warnings=[why])
+            return
+        removed = remove(self.client, [item.ref], wait_timeout=self.replace_timeout)[0]
+        if removed.error:
+            item.settle("failed", error=removed.error)
+            return
+        try:
+            answer = self.client.apply(item.wanted)
+        except KubeError as error:
+            item.settle("failed", error=f"was deleted, and its replacement is refused: {explain(error, item.ref.kind)}")
+            return
+        item.settle("replaced", seen=answer, diff=diff, warnings=[why])
 
 
 def _moved(live: Mapping[str, Any], answer: Mapping[str, Any], check: bool) -> bool:
