@@ -279,9 +279,14 @@ def bootstrap(importer: bool = False) -> None:
     fresh = not (LOCAL / "venv" / COMPLETE).exists()
     venv = ensure_environment("venv", DEV_LOCK, python, "development environment")
     inside = str(venv / "bin" / "python")
-    prepare_clone(venv, ensure_kubernetes_core(inside))
+    kubernetes = ensure_kubernetes_core(inside)
+    prepare_clone(venv, kubernetes)
     if importer:
-        link(LOCAL / "importer", ensure_environment("importer", IMPORTER_LOCK, python, "galaxy-importer"))
+        environment = ensure_environment("importer", IMPORTER_LOCK, python, "galaxy-importer")
+        link(LOCAL / "importer", environment)
+        # It hides all collections but the artifact from its tools; only those of its own Python stay visible.
+        for site in environment.glob("lib/python3*/site-packages"):
+            link(site / "ansible_collections" / "kubernetes", kubernetes)
     if fresh:
         say("ready: `. .cache/env` puts ansible-playbook and the other tools on your PATH")
 

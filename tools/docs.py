@@ -21,6 +21,7 @@ PAGES = (str(SITE / "rst"), str(SITE / "html"))
 OFFLINE = """
 intersphinx_mapping = {}
 nitpicky = False
+suppress_warnings = ["ref.ref"]
 """
 
 

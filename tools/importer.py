@@ -22,7 +22,6 @@ IMPORTER = LOCAL / "importer" / "bin"
 def importer_environment() -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     env["PATH"] = f"{IMPORTER}{os.pathsep}{env.get('PATH', '')}"
-    env["ANSIBLE_COLLECTIONS_PATH"] = str(LOCAL / "collections")
     # What certification switches on. Its ansible-test needs a container engine: `make sanity` does that.
     env["GALAXY_IMPORTER_CHECK_REQUIRED_TAGS"] = "true"
     env["GALAXY_IMPORTER_RUN_ANSIBLE_TEST"] = "false"

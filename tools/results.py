@@ -64,8 +64,10 @@ def read_case(node: ET.Element) -> Case:
     for tag, outcome in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
         found = node.find(tag)
         if found is not None:
-            reason = found.get("message") or (found.text or "").strip()
-            return Case(name, "failed" if outcome == "failed" else "skipped", first_line(reason), seconds)
+            reason = first_line(found.get("message") or "")
+            if not reason or reason.endswith(":"):
+                reason = f"{reason} {first_line(found.text or '')}".strip()
+            return Case(name, "failed" if outcome == "failed" else "skipped", reason, seconds)
     return Case(name, "passed", "", seconds)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dynamo.multinode contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-test sanity without containers, on a copy of the tree; arguments name single tests.
+"""ansible-test sanity without containers, on what the artifact holds; arguments name single tests.
 
 ansible-test refuses a symbolic link as the collection's folder, and fetches pip's installer from a fixed address that
 closed networks do not have: it gets a copy, and an installer that uses the pip which Python brings along.
@@ -15,12 +15,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.artifact import build
 from tools.bootstrap import locked, shared_cache, starts
-from tools.results import LOCAL, Case, finish, read_junit
-from tools.tree import copy_project
+from tools.results import LOCAL, ROOT, Case, finish, read_junit
+from tools.tree import copy_changed, project_files
 
 # The versions that ansible-core 2.19 knows and our modules support: compile and import run on each that is installed.
 TARGET_VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
@@ -66,16 +68,24 @@ def prepare_home(home: Path, interpreters: dict[str, str]) -> Path:
 
 
 def prepare_tree() -> Path:
-    """The collections for ansible-test: a copy of ours, and a link to kubernetes.core beside it."""
+    """The collections for ansible-test: what is in our artifact, and a link to kubernetes.core beside it.
+
+    The artifact is what certification looks at. The lab, the tools and the tests are programs of their own kind: ruff,
+    mypy and yamllint read them, and ansible-test's rules for controllers and managed machines do not fit them.
+    """
     kubernetes = COLLECTIONS / "kubernetes"
     if not kubernetes.is_symlink():
         COLLECTIONS.mkdir(parents=True, exist_ok=True)
         kubernetes.symlink_to(Path("../../collections/ansible_collections/kubernetes"))
     target = COLLECTIONS / "dynamo" / "multinode"
-    copy_project(target)
-    if not (target / ".git").exists():
-        # ansible-test asks git what belongs to the collection.
-        subprocess.run(["git", "init", "--quiet", str(target)], check=True)
+    shutil.rmtree(target, ignore_errors=True)
+    with tarfile.open(build(LOCAL / "sanity")) as archive:
+        archive.extractall(target, filter="data")
+    for name in project_files():
+        if name == "tests/config.yml" or name.startswith("tests/sanity/"):
+            copy_changed(ROOT / name, target / name)
+    # Outside a repository ansible-test leaves out everything below a folder that starts with a dot, as .cache does.
+    subprocess.run(["git", "init", "--quiet", str(target)], check=True)
     return target
 
 

@@ -16,6 +16,8 @@ BY_PYTEST = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name
 <testcase classname="tests.x" name="test_bad"><failure message="assert 1 == 2&#10;more">E</failure></testcase>
 <testcase classname="tests.x" name="test_setup"><error message="failed on setup">E</error></testcase>
 <testcase classname="tests.x" name="test_skip"><skipped message="no upstream data">x</skipped></testcase>
+<testcase classname="tests.x" name="test_list"><failure message="2 errors:">first
+second</failure></testcase>
 <testcase classname="" name="tests.y"><error message="collection failure">E</error></testcase>
 </testsuite></testsuites>"""
 
@@ -34,6 +36,7 @@ def test_reads_what_pytest_writes(tmp_path: Path) -> None:
         ("tests.x::test_bad", "failed", "assert 1 == 2"),
         ("tests.x::test_setup", "failed", "failed on setup"),
         ("tests.x::test_skip", "skipped", "no upstream data"),
+        ("tests.x::test_list", "failed", "2 errors: first"),
         ("tests.y", "failed", "collection failure"),
     ]
 
