@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One table per kind: the object's state, the verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import ready
+
+
+def obj(api: str, kind: str, spec: Any = None, status: Any = None, generation: int = 2, **more: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": api,
+        "kind": kind,
+        "metadata": {"name": "x", "generation": generation},
+        "spec": spec or {},
+        "status": status or {},
+        **more,
+    }
+
+
+def cond(**types: str) -> dict[str, Any]:
+    return {"conditions": [{"type": kind, "status": status} for kind, status in types.items()]}
+
+
+DEPLOYED = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
+LWS = ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet")
+GROUPS = {"replicas": 2, "readyReplicas": 2, "updatedReplicas": 2}
+
+READY = {
+    "deployment": obj("apps/v1", "Deployment", {"replicas": 3}, DEPLOYED),
+    "deployment scaled to zero": obj("apps/v1", "Deployment", {"replicas": 0}, {"observedGeneration": 2}),
+    "statefulset": obj("apps/v1", "StatefulSet", {"replicas": 1}, {"observedGeneration": 2, "readyReplicas": 1}),
+    "daemonset": obj(
+        "apps/v1",
+        "DaemonSet",
+        status={"observedGeneration": 2, "desiredNumberScheduled": 2, "numberReady": 2, "updatedNumberScheduled": 2},
+    ),
+    "job": obj("batch/v1", "Job", status=cond(Complete="True")),
+    "pod": obj("v1", "Pod", status={"phase": "Running", **cond(Ready="True")}),
+    "finished pod": obj("v1", "Pod", status={"phase": "Succeeded"}),
+    "claim": obj("v1", "PersistentVolumeClaim", status={"phase": "Bound"}),
+    "service": obj("v1", "Service", {"type": "ClusterIP"}),
+    "namespace": obj("v1", "Namespace", status={"phase": "Active"}),
+    "crd": obj(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        status=cond(Established="True", NamesAccepted="True"),
+    ),
+    "webhooks": obj(
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+        webhooks=[{"name": "a", "clientConfig": {"caBundle": "Zg=="}}],
+    ),
+    "lws": obj(*LWS, {"replicas": 2}, {**GROUPS, **cond(Available="True", UpdateInProgress="False")}),
+    "lws scaled to zero": obj(*LWS, {"replicas": 0}, cond(Available="False")),
+    "dgd": obj("nvidia.com/v1beta1", "DynamoGraphDeployment", status={"observedGeneration": 2, **cond(Ready="True")}),
+    "pcs": obj(
+        "grove.io/v1alpha1",
+        "PodCliqueSet",
+        {"replicas": 1},
+        {"observedGeneration": 2, "availableReplicas": 1, "updateProgress": {"updateEndedAt": "now"}},
+    ),
+    "pcsg": obj("grove.io/v1alpha1", "PodCliqueScalingGroup", {"replicas": 2}, {"availableReplicas": 2}),
+    "volcano queue": obj("scheduling.volcano.sh/v1beta1", "Queue", status={"state": "Open"}),
+    "volcano podgroup": obj("scheduling.volcano.sh/v1beta1", "PodGroup", status={"phase": "Running"}),
+    "kai queue": obj("scheduling.run.ai/v2", "Queue"),
+    "cluster policy": obj("nvidia.com/v1", "ClusterPolicy", status={"state": "ready"}),
+}
+
+NOT_READY = {
+    "deployment that its controller has not seen": obj("apps/v1", "Deployment", {"replicas": 0}),
+    "deployment of an old generation": obj(
+        "apps/v1", "Deployment", {"replicas": 3}, {**DEPLOYED, "observedGeneration": 1}
+    ),
+    "deployment with an old pod left": obj("apps/v1", "Deployment", {"replicas": 3}, {**DEPLOYED, "replicas": 4}),
+    "deployment that is stuck": obj(
+        "apps/v1", "Deployment", {"replicas": 0}, {"observedGeneration": 2, **cond(Progressing="False")}
+    ),
+    "statefulset in an update": obj(
+        "apps/v1",
+        "StatefulSet",
+        {"replicas": 1},
+        {"observedGeneration": 2, "readyReplicas": 1, "currentRevision": "a", "updateRevision": "b"},
+    ),
+    "daemonset": obj(
+        "apps/v1", "DaemonSet", status={"observedGeneration": 2, "desiredNumberScheduled": 2, "numberReady": 1}
+    ),
+    "failed job": obj("batch/v1", "Job", status=cond(Failed="True")),
+    "running job": obj("batch/v1", "Job", status={"active": 1}),
+    "pod": obj("v1", "Pod", status={"phase": "Running", **cond(Ready="False")}),
+    "claim": obj("v1", "PersistentVolumeClaim", status={"phase": "Pending"}),
+    "load balancer": obj("v1", "Service", {"type": "LoadBalancer"}),
+    "namespace": obj("v1", "Namespace", status={"phase": "Terminating"}),
+    "crd whose names are taken": obj(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        status=cond(Established="True", NamesAccepted="False"),
+    ),
+    "webhooks": obj(
+        "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", webhooks=[{"name": "a", "clientConfig": {}}]
+    ),
+    "lws without status": obj(*LWS, {"replicas": 2}),
+    "lws half ready": obj(*LWS, {"replicas": 2}, {**GROUPS, "readyReplicas": 1, **cond(Available="True")}),
+    "lws in an update": obj(*LWS, {"replicas": 2}, {**GROUPS, **cond(Available="True", UpdateInProgress="True")}),
+    "lws with old groups": obj(*LWS, {"replicas": 2}, {**GROUPS, "updatedReplicas": 1, **cond(Available="True")}),
+    "lws not available": obj(*LWS, {"replicas": 2}, {**GROUPS, **cond(Available="False")}),
+    "dgd without status": obj("nvidia.com/v1beta1", "DynamoGraphDeployment"),
+    "dgd of an old generation": obj(
+        "nvidia.com/v1beta1", "DynamoGraphDeployment", status={"observedGeneration": 1, **cond(Ready="True")}
+    ),
+    "pcs": obj("grove.io/v1alpha1", "PodCliqueSet", {"replicas": 2}, {"observedGeneration": 2, "availableReplicas": 1}),
+    "pcs in an update": obj(
+        "grove.io/v1alpha1",
+        "PodCliqueSet",
+        {"replicas": 1},
+        {"observedGeneration": 2, "availableReplicas": 1, "updateProgress": {"updateStartedAt": "now"}},
+    ),
+    "volcano queue": obj("scheduling.volcano.sh/v1beta1", "Queue", status={"state": "Closing"}),
+    "volcano podgroup": obj("scheduling.volcano.sh/v1beta1", "PodGroup", status={"phase": "Inqueue"}),
+    "cluster policy": obj("nvidia.com/v1", "ClusterPolicy", status={"state": "notReady"}),
+}
+
+
+@pytest.mark.parametrize("case", READY)
+def test_ready(case: str) -> None:
+    verdict = ready(READY[case])
+    assert verdict.ready is True, verdict.reason
+    assert not verdict.generic
+
+
+@pytest.mark.parametrize("case", NOT_READY)
+def test_not_ready(case: str) -> None:
+    verdict = ready(NOT_READY[case])
+    assert verdict.ready is False
+    assert verdict.reason
+
+
+@pytest.mark.parametrize("case", READY)
+def test_what_is_being_deleted_is_never_ready(case: str) -> None:
+    dying = {**READY[case], "metadata": {"name": "x", "deletionTimestamp": "now"}}
+    assert ready(dying).ready is False
+
+
+@pytest.mark.parametrize("case", READY)
+def test_a_generation_that_is_not_observed_is_never_ready(case: str) -> None:
+    status = {**READY[case]["status"], "observedGeneration": 1}
+    assert ready({**READY[case], "status": status}).ready is False
+
+
+def test_a_kind_without_a_rule_is_judged_by_its_conditions_and_said_to_be() -> None:
+    known = obj("example.com/v1", "Widget", status=cond(Ready="False"))
+    assert (ready(known).ready, ready(known).generic) == (False, True)
+    silent = obj("example.com/v1", "Widget")
+    assert (ready(silent).ready, ready(silent).generic) == (True, True)
+
+
+def test_a_condition_of_an_older_generation_does_not_count() -> None:
+    stale = {"conditions": [{"type": "Ready", "status": "True", "observedGeneration": 1}]}
+    assert ready(obj("example.com/v1", "Widget", status=stale)).ready is False
