@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .cache/venv/bin
 RUN := $(VENV)/python -m
 # The upstream CRDs, examples and recordings that some tests read; without it they count as not run.
-export MULTINODE_UPSTREAM ?= $(abspath ../shared/upstream)
+export MULTINODE_UPSTREAM ?= $(CURDIR)/../shared/upstream
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 export PATH := $(CURDIR)/$(VENV):$(PATH)
@@ -71,7 +71,7 @@ format: setup ## format Python and fix what ruff can fix
 	@$(VENV)/ruff check --fix
 
 changelog: setup ## merge changelogs/fragments into CHANGELOG.rst, under the version of galaxy.yml
-	@cd $(ANSIBLE_COLLECTIONS_PATH)/ansible_collections/dynamo/multinode && \
+	@cd .cache/collections/ansible_collections/dynamo/multinode && \
 		antsibull-changelog release --update-existing
 
 lock: setup ## newest versions of the development requirements, into the locks

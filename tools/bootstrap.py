@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -255,9 +256,9 @@ def link(path: Path, target: Path) -> None:
 
 ACTIVATE = """\
 # `. .cache/env` from anywhere: this clone's tools first on PATH, its collections for Ansible.
-. {venv}/bin/activate
-export ANSIBLE_CONFIG={root}/ansible.cfg
-export ANSIBLE_COLLECTIONS_PATH={root}/.cache/collections
+. {activate}
+export ANSIBLE_CONFIG={config}
+export ANSIBLE_COLLECTIONS_PATH={collections}
 """
 
 
@@ -269,7 +270,12 @@ def prepare_clone(venv: Path, kubernetes: Path) -> None:
     # Relative, so that a clone may be moved.
     link(collections / "dynamo" / "multinode", Path("../../../.."))
     activate = LOCAL / "env"
-    text = ACTIVATE.format(venv=venv, root=ROOT)
+    paths = {
+        "activate": venv / "bin" / "activate",
+        "config": ROOT / "ansible.cfg",
+        "collections": LOCAL / "collections",
+    }
+    text = ACTIVATE.format(**{name: shlex.quote(str(path)) for name, path in paths.items()})
     if not activate.exists() or activate.read_text(encoding="utf-8") != text:
         activate.write_text(text, encoding="utf-8")
 
