@@ -61,11 +61,16 @@ class NodeUse:
 
 
 def pod_gpus(pod: Object, resource: str = GPU) -> int:
-    """GPUs a pod asks for: the sum of its containers, or the largest init container where that is more."""
+    """GPUs a pod asks for: its containers and sidecars together, or the largest init container where that is more."""
     spec = pod.get("spec") or {}
     main = sum(_asked(container, resource) for container in spec.get("containers") or ())
-    init = max((_asked(container, resource) for container in spec.get("initContainers") or ()), default=0)
-    return max(main, init)
+    first = 0
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            main += _asked(container, resource)
+        else:
+            first = max(first, _asked(container, resource))
+    return max(main, first)
 
 
 def _asked(container: Object, resource: str) -> int:

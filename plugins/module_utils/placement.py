@@ -27,6 +27,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import 
     LWS_GROUP,
     LWS_NAME,
     LWS_RANK,
+    WORKLOAD_LABEL,
     condition,
     domains_of,
     is_true,
@@ -156,7 +157,6 @@ def _engine(engine: LiveEngine, snapshot: Snapshot, levels: Mapping[str, str]) -
     ranks = [_rank(rank, engine.pods.get(rank), snapshot, levels) for rank in range(engine.size)]
     bound = [rank for rank in ranks if rank["node"]]
     domains = {level: _common(rank["domains"].get(level) for rank in bound) for level in levels}
-    spread = wants_spread(engine)
     result: dict[str, Any] = {
         "workload": workload.name,
         "namespace": workload.namespace,
@@ -174,7 +174,7 @@ def _engine(engine: LiveEngine, snapshot: Snapshot, levels: Mapping[str, str]) -
         "gang": _gang(engine, snapshot),
         "topology": _topology(engine, ranks, snapshot, levels),
         "one_rank_per_machine": _one_rank_per_machine(engine),
-        "spread": spread,
+        "spread": engine.component.spread,
         "ready": len(bound) == engine.size and all(rank["ready"] for rank in ranks),
     }
     result["problems"] = _problems(engine, result)
@@ -211,14 +211,6 @@ def _rank(rank: int, pod: Object | None, snapshot: Snapshot, levels: Mapping[str
         "scheduler": pod["spec"].get("schedulerName"),
         "phase": "Terminating" if leaving else (pod.get("status") or {}).get("phase", "Unknown"),
     }
-
-
-def wants_spread(engine: LiveEngine) -> bool:
-    """Whether each rank was to have a machine of its own: by default, where there is more than one rank."""
-    for component in engine.workload.workload.components:
-        if component.name == engine.component.name and component.spread is not None:
-            return bool(component.spread)
-    return engine.size > 1
 
 
 def _one_rank_per_machine(engine: LiveEngine) -> bool | None:
@@ -303,9 +295,8 @@ def _topology(
     engine: LiveEngine, ranks: list[dict[str, Any]], snapshot: Snapshot, levels: Mapping[str, str]
 ) -> dict[str, Any]:
     """Whether all ranks are in one domain of the level that was asked for."""
-    wanted = engine.workload.workload.topology
-    pack = wanted.pack if wanted else None
-    facts: dict[str, Any] = {"honoured": None, "pack": pack, "required": bool(wanted and wanted.required)}
+    pack = engine.workload.pack_level
+    facts: dict[str, Any] = {"honoured": None, "pack": pack, "required": bool(pack and engine.workload.pack_required)}
     facts["honoured"], facts["why"] = _topology_verdict(pack, ranks, snapshot, levels)
     return facts
 
@@ -365,6 +356,30 @@ def _problems(engine: LiveEngine, facts: Mapping[str, Any]) -> list[dict[str, st
         add("MN-F92", "warning", f"whether it is a gang could not be checked: {gang['why']}", "see the reason")
     if facts["ready"] and topology["honoured"] is None and topology["pack"]:
         add("MN-F92", "warning", f"its topology could not be checked: {topology['why']}", "see the reason")
+    return found
+
+
+def leftovers(plan: FleetPlan, snapshot: Snapshot) -> list[dict[str, str]]:
+    """Findings about workloads that are to be absent and still have pods or LeaderWorkerSets."""
+    found = []
+    for workload in plan.absent:
+        left = [
+            f"{kind.kind} {item['metadata']['name']}"
+            for kind in (LEADER_WORKER_SET, POD)
+            for item in snapshot.get(kind, workload.namespace)
+            if labels(item).get(WORKLOAD_LABEL) == workload.name
+        ]
+        if left:
+            found.append(
+                {
+                    "id": "MN-F90",
+                    "severity": "error",
+                    "subject": f"{workload.namespace}/{workload.name}",
+                    "message": f"is to be absent and still has {left[0]}"
+                    + (f" and {len(left) - 1} more" if len(left) > 1 else ""),
+                    "remedy": "run the rollout again; what stays may have a finalizer",
+                }
+            )
     return found
 
 

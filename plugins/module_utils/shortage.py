@@ -116,9 +116,13 @@ def _slots(gpus: int, want: Want) -> int:
 
 def machines(count: int, gpus: int, *, free: bool = True) -> str:
     """For a sentence: "2 machines with 8 free GPUs each"."""
-    noun = "machine" if count == 1 else "machines"
     each = " each" if count > 1 else ""
-    return f"{count} {noun} with {gpus} {'free ' if free else ''}GPU{'' if gpus == 1 else 's'}{each}"
+    return f"{counted(count, 'machine')} with {counted(gpus, 'free GPU' if free else 'GPU')}{each}"
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 engine", "2 engines"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def listed(items: Sequence[str], limit: int = 4) -> str:

@@ -23,9 +23,15 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.placement import 
     LiveEngine,
     live_engines,
     pod_group_of,
-    wants_spread,
 )
-from ansible_collections.dynamo.multinode.plugins.module_utils.shortage import Survey, Want, listed, machines, survey
+from ansible_collections.dynamo.multinode.plugins.module_utils.shortage import (
+    Survey,
+    Want,
+    counted,
+    listed,
+    machines,
+    survey,
+)
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import LEVELS
 
 if TYPE_CHECKING:
@@ -60,12 +66,15 @@ def explain(workload: WorkloadPlan, seen: Snapshot, levels: Mapping[str, str] | 
     """
     found: list[tuple[int, Diagnosis]] = []
     waiting = []
+    known = dict(LEVELS if levels is None else levels)
+    if workload.pack_level and workload.pack_label:
+        known[workload.pack_level] = workload.pack_label
     engines = live_engines(workload, seen)
     for engine in engines:
         if _ready(engine):
             continue
         waiting.append(engine.name)
-        case = _Case(engine, engines, seen, LEVELS if levels is None else levels)
+        case = _Case(engine, engines, seen, known)
         for order, check in enumerate(_CHAIN):
             diagnosis = check(case)
             if diagnosis is not None:
@@ -341,7 +350,7 @@ def _want(case: _Case) -> Want:
     spec = specs[0] if specs else (template.get("workerTemplate") or {}).get("spec") or {}
     key = _affinity_key(spec)
     level = next((name for name, label in case.levels.items() if label == key), key)
-    return Want(engine.size, engine.component.gpus_per_node, wants_spread(engine), key, level, spec)
+    return Want(engine.size, engine.component.gpus_per_node, engine.component.spread, key, level, spec)
 
 
 def _affinity_key(spec: Mapping[str, Any]) -> str | None:
@@ -353,10 +362,7 @@ def _affinity_key(spec: Mapping[str, Any]) -> str | None:
 
 
 def _gpu_resource(engine: LiveEngine) -> str:
-    for component in engine.workload.workload.components:
-        if component.name == engine.component.name:
-            return component.gpu_resource
-    return "nvidia.com/gpu"
+    return engine.component.component.gpu_resource
 
 
 def _room_diagnosis(case: _Case, want: Want, result: Survey) -> Diagnosis:
@@ -365,18 +371,22 @@ def _room_diagnosis(case: _Case, want: Want, result: Survey) -> Diagnosis:
     siblings = [one for one in case.engines if one.component.name == component.name]
     placed = sum(1 for one in siblings if len(one.bound) == one.size)
     where = f" in one {want.level}" if want.level and want.machines > 1 else ""
-    kind = f" ({product})" if product else ""
+    kind = f" {product}" if product else ""
     need = (
-        f"needs {component.replicas} x {engine.size} x {component.gpus_per_node} = {component.demand} GPUs{kind}, "
-        f"{placed} of {component.replicas} engines placed; the next wants {machines(want.machines, want.gpus)}{where}"
+        f"needs {counted(component.replicas, 'engine')} x {counted(engine.size, 'machine')} x "
+        f"{component.gpus_per_node} = {component.demand}{kind} GPUs, {placed} of {component.replicas} placed; "
+        f"the next wants {machines(want.machines, want.gpus)}{where}"
     )
     if engine.bound:
         more = machines(want.machines, want.gpus)
         need = f"{len(engine.bound)} of {engine.size} ranks are placed, the rest wants {more}"
     rooms = [f"{want.level} {room.domain} has {room.slots}" for room in result.rooms] if want.level else []
-    have = listed(rooms) if rooms else f"there {'is' if result.slots == 1 else 'are'} {result.slots}"
+    have = listed(rooms) if rooms else f"there {'is' if result.slots == 1 else 'are'} {result.slots or 'none'}"
     who = listed([f"{owner} {gpus}" for owner, gpus in result.holders], 3)
+    level, places = _free_by_domain(case)
     free = f"{result.free_gpus} of {result.gpus} GPUs are free"
+    if len(places) > 1:
+        free += f" (by {level}: {listed([f'{domain} {gpus}' for domain, gpus in places])})"
     if who:
         free += f", held by {who}"
     refused = [f"{listed(names, 3)} {reason}" for reason, names in result.refused.items()]
@@ -408,6 +418,19 @@ def _room_diagnosis(case: _Case, want: Want, result: Survey) -> Diagnosis:
     )
 
 
+def _free_by_domain(case: _Case) -> tuple[str, list[tuple[str, int]]]:
+    """The innermost topology level that the machines carry, and the free GPUs of each of its domains."""
+    uses = node_uses(case.seen.get(live.NODE), case.seen.get(live.POD), case.levels, _gpu_resource(case.engine))
+    for level in reversed(list(case.levels)):
+        found: dict[str, int] = {}
+        for use in uses:
+            if level in use.domains:
+                found[use.domains[level]] = found.get(use.domains[level], 0) + use.free
+        if found:
+            return level, sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return "", []
+
+
 def _room_remedy(name: str, replicas: int, placed: int, want: Want, result: Survey) -> str:
     where = f"one {want.level}" if want.level else "the cluster"
     if result.slots_empty < want.machines:
@@ -420,8 +443,9 @@ def _room_remedy(name: str, replicas: int, placed: int, want: Want, result: Surv
     fits = result.engines_empty(want.machines)
     if fits < replicas:
         return f"even empty, the cluster holds {fits} such engines: set replicas of {name} to {fits}, or add machines"
-    short = want.machines - result.slots
-    return f"free {machines(short, want.gpus, free=False)} in {where}, or set replicas of {name} to {placed}"
+    short = machines(want.machines - result.slots, want.gpus, free=False)
+    less = f"set replicas of {name} to {placed}" if placed else f"make an engine of {name} smaller"
+    return f"free {short} in {where} by stopping what holds them, or {less}"
 
 
 def _no_gang(case: _Case) -> Diagnosis | None:

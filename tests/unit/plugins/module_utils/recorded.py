@@ -8,12 +8,27 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
+from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import (
+    Choice,
+    ComponentPlan,
+    FleetPlan,
+    WorkloadPlan,
+)
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import (
+    Component,
+    Parallelism,
+    Resources,
+    Topology,
+    Workload,
+)
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import LEVELS
 
 ROOT = Path(__file__).resolve().parents[4]
 UPSTREAM = Path(os.environ.get("MULTINODE_UPSTREAM") or ROOT.parent / "shared" / "upstream")
@@ -192,39 +207,57 @@ def workload(
     orchestrator: str = "lws",
     api: str = "leaderworkerset",
     queue: str | None = None,
-) -> Any:
-    """The part of a WorkloadPlan that verification and diagnosis look at."""
-    component = SimpleNamespace(name="worker", spread=spread, gpu_resource="nvidia.com/gpu")
-    total = node_count * gpus
-    return SimpleNamespace(
-        workload=SimpleNamespace(
+    backend: str = "vllm",
+    degrees: Degrees | None = None,
+    levels: Mapping[str, str] = LEVELS,
+) -> WorkloadPlan:
+    """A planned workload of one component; ``lws_name``: where a recording calls its LeaderWorkerSet otherwise."""
+    component = Component(
+        path="multinode_workloads[0].components[0]",
+        name="worker",
+        role="worker",
+        replicas=replicas,
+        node_count=node_count,
+        gpus_per_node=gpus,
+        gpu_resource="nvidia.com/gpu",
+        parallelism=Parallelism(),
+        degrees=degrees or Degrees(node_count * gpus),
+        spread=node_count > 1 if spread is None else spread,
+        args=(),
+        command=(),
+        env=(),
+        resources=Resources(),
+        shared_memory="64Gi",
+        startup_timeout=7200,
+        node_selector={},
+        tolerations=(),
+        pod_spec={},
+        leader_pod_spec={},
+        worker_pod_spec={},
+        extra_resources={},
+    )
+    return WorkloadPlan(
+        workload=Workload(
+            path="multinode_workloads[0]",
             name=name,
             namespace=namespace,
-            backend="vllm",
-            gpu_product="H100",
+            backend=backend,
             model="org/model",
-            topology=SimpleNamespace(pack=pack, required=required) if pack else None,
+            image="example.org/vllm:1.0.0",
+            gpu_product="H100",
+            topology=Topology(pack, required) if pack else None,
             components=(component,),
         ),
-        choice=SimpleNamespace(orchestrator=orchestrator, scheduler=scheduler, workload_api="native", why=()),
+        choice=Choice(orchestrator, scheduler, "native" if api == "leaderworkerset" else "dynamo"),
         queue=queue,
+        priority_class=None,
         api=api,
-        components=(
-            SimpleNamespace(
-                name="worker",
-                role="worker",
-                replicas=replicas,
-                node_count=node_count,
-                gpus_per_node=gpus,
-                total_gpus=total,
-                demand=replicas * total,
-                degrees={"tensor": total, "pipeline": 1, "data": 1, "expert": 1},
-                multinode=node_count > 1,
-                object_name=lws_name or f"{name}-worker",
-            ),
-        ),
+        components=(ComponentPlan(component, lws_name or f"{name}-worker"),),
+        pack_level=pack,
+        pack_label=levels[pack] if pack else None,
+        pack_required=required,
     )
 
 
-def fleet(*workloads: Any) -> Any:
-    return SimpleNamespace(workloads=workloads, absent=(), demand={}, capacity={}, findings=())
+def fleet(*workloads: WorkloadPlan) -> FleetPlan:
+    return FleetPlan(workloads, (), {}, {})

@@ -54,10 +54,19 @@ def test_f83_recording_four_machines_wanted_two_free(scenario: str) -> None:
     found = explain(plan, recorded(f"{scenario}/003-blocked.json"))
     assert found.details["id"] == "MN-F83"
     assert found.cause == (
-        f"{namespace}/big worker engine 0: needs 1 x 4 x 8 = 32 GPUs (H100), 0 of 1 engines placed; the next wants "
-        f"4 machines with 8 free GPUs each; there are 2; 16 of 32 GPUs are free, held by {namespace}/holder 16"
+        f"{namespace}/big worker engine 0: needs 1 engine x 4 machines x 8 = 32 H100 GPUs, 0 of 1 placed; the next "
+        "wants 4 machines with 8 free GPUs each; there are 2; "
+        + (
+            "16 of 32 GPUs are free (by rack: r0 16, r1 0), "
+            if "3a" in scenario
+            else "16 of 32 GPUs are free (by rack: r0 8, r1 8), "
+        )
+        + f"held by {namespace}/holder 16"
     )
-    assert found.remedy == "free 2 machines with 8 GPUs each in the cluster, or set replicas of worker to 0"
+    assert found.remedy == (
+        "free 2 machines with 8 GPUs each in the cluster by stopping what holds them, "
+        "or make an engine of worker smaller"
+    )
     assert found.details["free"] == {"gpus": 16, "of": 32, "rooms": [{"domain": "", "machines": 2, "free_gpus": 16}]}
     assert found.details["held_by"] == [{"owner": f"{namespace}/holder", "gpus": 16}]
 
@@ -136,10 +145,12 @@ def test_f83_a_packed_engine_counts_each_rack() -> None:
         holder("b", "n2", gpus=4),
     )
     found = explain(workload(replicas=2, pack="rack"), seen)
-    assert "needs 2 x 2 x 8 = 32 GPUs (H100), 0 of 2 engines placed" in found.cause
+    assert "needs 2 engines x 2 machines x 8 = 32 H100 GPUs, 0 of 2 placed" in found.cause
     assert "the next wants 2 machines with 8 free GPUs each in one rack; rack r0 has 1, rack r1 has 1" in found.cause
-    assert "20 of 32 GPUs are free, held by other/a 8, other/b 4" in found.cause
-    assert found.remedy == "free 1 machine with 8 GPUs in one rack, or set replicas of worker to 0"
+    assert "20 of 32 GPUs are free (by rack: r1 12, r0 8), held by other/a 8, other/b 4" in found.cause
+    assert found.remedy == (
+        "free 1 machine with 8 GPUs in one rack by stopping what holds them, or make an engine of worker smaller"
+    )
     assert found.details["needed"]["domain"] == "rack"
 
 
@@ -155,7 +166,7 @@ def test_f83_what_could_never_fit_is_said() -> None:
         *waiting("llama-worker", 2, group=2),
     )
     found = explain(workload(replicas=3), seen)
-    assert "2 of 3 engines placed" in found.cause
+    assert "2 of 3 placed" in found.cause
     assert found.remedy == "even empty, the cluster holds 2 such engines: set replicas of worker to 2, or add machines"
     assert found.details["waiting"] == ["inference/llama worker engine 2"]
 

@@ -169,7 +169,8 @@ def test_levels_come_from_the_inventory() -> None:
     for item in nodes:
         item["metadata"]["labels"]["example.org/hall"] = "north"
     seen = snapshot(*nodes, *engine_objects("llama-worker", ["n0", "n1"]))
-    engine = placement(fleet(workload(pack="hall")), seen, {"hall": "example.org/hall"})[0]
+    levels = {"hall": "example.org/hall"}
+    engine = placement(fleet(workload(pack="hall", levels=levels)), seen, levels)[0]
     assert engine["topology"]["honoured"] is True
     assert engine["domains"] == {"hall": "north"}
 
