@@ -75,7 +75,7 @@ PROGRAMS = (
         published=download.Published(_HELM_ARCHIVE, _HELM_ARCHIVE + ".sha256sum", "helm"),
     ),
     Program("kwok", KWOK, "sigs.k8s.io/kwok/cmd/kwok", module="kwok", published=download.Published(_KWOK_BINARY)),
-    Program("lws", LWS, "sigs.k8s.io/lws/cmd"),
+    Program("lws", LWS, "sigs.k8s.io/lws/cmd", f"-X sigs.k8s.io/lws/pkg/version.GitVersion=v{LWS}"),
     Program("vc-scheduler", VOLCANO, "volcano.sh/volcano/cmd/scheduler"),
     Program("vc-controller-manager", VOLCANO, "volcano.sh/volcano/cmd/controller-manager"),
     Program("vc-webhook-manager", VOLCANO, "volcano.sh/volcano/cmd/webhook-manager"),

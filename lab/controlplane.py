@@ -192,6 +192,8 @@ def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
                 "--audit-log-maxsize=200",
                 "--audit-log-maxbackup=2",
                 "--allow-privileged=true",
+                # Nodes are made Ready; a taint at birth would only have to be taken away again.
+                "--disable-admission-plugins=TaintNodesByCondition",
                 "--profiling=false",
                 "--v=1",
             ],
@@ -239,6 +241,7 @@ def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
                 "--node-ip=10.64.0.1",
                 "--node-lease-duration-seconds=40",
                 f"--server-address=127.0.0.1:{ports['kwok']}",
+                "--v=WARN",
             ],
         ),
     ]

@@ -97,7 +97,7 @@ def _checksum(published: Published, url: str, system: str, arch: str) -> str | N
     for line in lines:
         words = line.split()
         if words and len(words[0]) == 64 and (len(words) == 1 or words[-1].lstrip("*") == name):
-            return words[0].lower()
+            return str(words[0]).lower()
     raise LabError(f"{published.checksum_url}: has no SHA-256 of {name}")
 
 

@@ -93,6 +93,7 @@ class Kubelet:
         self._free = list(state["ports"]["pool"])
         self._pods: dict[str, Pod] = {}
         self._lock = threading.RLock()
+        self._gone: list[Pod] = []
         self._changed = threading.Event()
         self._services: list[dict[str, Any]] = []
         self._services_read = 0.0
@@ -157,9 +158,7 @@ class Kubelet:
         if pod is None:
             return
         self._supervisor.drop(pod.name)
-        self._free.extend(pod.ports.values())
-        shutil.rmtree(pod.folder, ignore_errors=True)
-        shutil.rmtree(self._runtime / uid[:8], ignore_errors=True)
+        self._gone.append(pod)
 
     # -- what is done about them --------------------------------------------------------------------------------------
     def _work(self) -> None:
@@ -179,6 +178,17 @@ class Kubelet:
                         print(f"kubelet: {pod.name}: {error}", flush=True)
                 except Exception as error:  # pylint: disable=broad-except
                     print(f"kubelet: {pod.name}: {error!r}", flush=True)
+            self._clean()
+
+    def _clean(self) -> None:
+        """Remove what gone pods left; here, because only this thread makes it."""
+        with self._lock:
+            gone, self._gone = self._gone, []
+            for pod in gone:
+                self._free.extend(pod.ports.values())
+        for pod in gone:
+            shutil.rmtree(pod.folder, ignore_errors=True)
+            shutil.rmtree(self._runtime / str(pod.obj["metadata"]["uid"])[:8], ignore_errors=True)
 
     def _reconcile(self, pod: Pod) -> None:
         uid = pod.obj["metadata"]["uid"]
@@ -268,7 +278,7 @@ class Kubelet:
         for mount in pod.container.get("volumeMounts", []):
             inside = path == mount["mountPath"] or path.startswith(mount["mountPath"].rstrip("/") + "/")
             if inside and "emptyDir" in volumes.get(mount["name"], {}):
-                rest = path[len(mount["mountPath"]) :].lstrip("/")
+                rest = path[len(str(mount["mountPath"])) :].lstrip("/")
                 return self._runtime / str(pod.obj["metadata"]["uid"])[:8] / mount["name"] / rest
         return pod.folder / "root" / path.lstrip("/")
 

@@ -182,7 +182,7 @@ def _bind(api: Api) -> None:
 def _stop(layout: Layout, state: dict[str, Any]) -> None:
     """End the supervisor and whatever is left of the lab."""
     known = read_json(layout.run_file).get("supervisor")
-    if processes.alive(known):
+    if known and processes.alive(known):
         with contextlib.suppress(ProcessLookupError):
             os.kill(known["pid"], signal.SIGTERM)
         with contextlib.suppress(psutil.Error):

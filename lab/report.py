@@ -85,10 +85,10 @@ def logs(layout: Layout, process: str | None, lines: int, follow: bool) -> int:
             print(f"{name}: {path}")
         return 0
     # A pod's name is good as well: its log bears its Deployment's.
-    path = known.get(process) or next((known[name] for name in known if process.startswith(name + "-")), None)
-    if path is None:
+    found = process if process in known else next((name for name in known if process.startswith(name + "-")), None)
+    if found is None:
         raise LabError(f"no log of {process!r} (there are: {', '.join(known) or 'none'})")
-    _tail(path, lines, follow)
+    _tail(known[found], lines, follow)
     return 0
 
 

@@ -116,7 +116,7 @@ class Supervisor:
     def run(self) -> None:
         """Until SIGTERM, or until the lab's folder goes."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: (self.stopping.set(), self.wake.set()))
+            signal.signal(number, self._asked_to_stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         processes.kill_marked(self.lab_id)
         for spec in controlplane.specs(self.layout, self.state):
@@ -134,6 +134,10 @@ class Supervisor:
             if not self.layout.state_file.exists():
                 break
         self._stop_all()
+
+    def _asked_to_stop(self, _number: int, _frame: object) -> None:
+        self.stopping.set()
+        self.wake.set()
 
     def _watch_api(self, api: Api) -> None:
         while not self.stopping.is_set():
