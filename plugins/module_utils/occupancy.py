@@ -135,6 +135,11 @@ def domains_of(node: Object, levels: Mapping[str, str]) -> dict[str, str]:
     return {level: marks[key] for level, key in levels.items() if marks.get(key)}
 
 
+def domain_name(level: str, value: str) -> str:
+    """ "rack r1", but "rack-a" where the value says the level itself."""
+    return value if value.lower().startswith(level.lower()) else f"{level} {value}"
+
+
 def node_uses(
     nodes: Iterable[Object], pods: Iterable[Object], levels: Mapping[str, str], resource: str = GPU
 ) -> list[NodeUse]:

@@ -29,6 +29,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import 
     LWS_RANK,
     WORKLOAD_LABEL,
     condition,
+    domain_name,
     domains_of,
     is_true,
     labels,
@@ -279,15 +280,15 @@ def _gang_verdict(engine: LiveEngine, snapshot: Snapshot, group: Object | None) 
 def _gang_of_bound(group: Object) -> tuple[bool | None, str]:
     """All ranks are bound by Volcano under a PodGroup of the right size: does Volcano say the same?"""
     phase = (group.get("status") or {}).get("phase")
-    member = group["spec"]["minMember"]
+    said = f"by volcano, PodGroup {group['metadata']['name']} with minMember {group['spec']['minMember']}"
     if phase == "Running":
-        return True, f"PodGroup {group['metadata']['name']}: minMember {member}, Running"
+        return True, f"{said}, Running"
     # The phase follows one scheduling cycle after the binding; the condition is written with it.
     scheduled, unschedulable = condition(group, "Scheduled"), condition(group, "Unschedulable")
     if phase == "Inqueue" and scheduled and scheduled.get("status") == "True":
         since = str(scheduled.get("lastTransitionTime") or "")
         if not unschedulable or str(unschedulable.get("lastTransitionTime") or "") <= since:
-            return True, f"PodGroup {group['metadata']['name']}: minMember {member}, Scheduled"
+            return True, f"{said}, Scheduled"
     return None, f"PodGroup {group['metadata']['name']} is {phase or 'without a phase'} although every rank is bound"
 
 
@@ -319,7 +320,7 @@ def _topology_verdict(
     bare = sorted({rank["node"] for rank in bound if not rank["domains"].get(pack)})
     if bare:
         return None, f"no label {levels[pack]} on {', '.join(bare)}"
-    return True, f"all ranks in {pack} {values.pop()}"
+    return True, f"all ranks in {domain_name(pack, values.pop())}"
 
 
 def _problems(engine: LiveEngine, facts: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import domain_name
 from ansible_collections.dynamo.multinode.plugins.module_utils.report import Promise, Report, hostlist, promises
 from ansible_collections.dynamo.multinode.plugins.module_utils.report_style import CSS
 
@@ -163,8 +164,8 @@ def _rack(
     styles: Mapping[str, str],
 ) -> str:
     name = path[-1] if path and path[-1] else ""
-    title = f"{escape(inner)} {escape(name)}" if name else f"without a {escape(inner)} label"
-    outer = ", ".join(f"{escape(level)} {escape(value)}" for level, value in zip(levels[:-1], path[:-1]) if value)
+    title = escape(domain_name(inner, name)) if name else f"without a {escape(inner)} label"
+    outer = ", ".join(escape(domain_name(level, value)) for level, value in zip(levels[:-1], path[:-1]) if value)
     free, total = sum(node["free"] for node in nodes), sum(node["gpus"] for node in nodes)
     items = "\n".join(_node(node, styles) for node in nodes)
     return (
@@ -226,7 +227,7 @@ def _engine_row(engine: Mapping[str, Any], style: str, heads: Sequence[str]) -> 
     bound = sum(1 for rank in engine["ranks"] if rank["node"])
     machines = escape(hostlist(engine["nodes"])).replace(",", ",<wbr>") if engine["nodes"] else "none"
     extra = "" if engine["planned"] else ' <span class="badge open">beyond the plan</span>'
-    place = " ".join(f"{escape(level)} {escape(value)}" for level, value in engine["domains"].items() if value)
+    place = ", ".join(escape(domain_name(level, value)) for level, value in engine["domains"].items() if value)
     code = escape(engine["code"])
     cells = [
         f'<span class="gpu {style}" aria-hidden="true"></span> <b>{code}</b> {_engine_name(engine)}{extra}',

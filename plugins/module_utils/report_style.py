@@ -8,7 +8,7 @@ from __future__ import annotations
 
 CSS = """\
 :root {
-  --paper: #f6f7f9; --card: #ffffff; --ink: #171a21; --soft: #565e6c; --line: #dde1e8; --empty: #8a93a3;
+  --paper: #f6f7f9; --card: #ffffff; --ink: #171a21; --soft: #565e6c; --line: #dde1e8; --empty: #7a8394;
   --good: #0b6b43; --good-bg: #e1f3ea; --bad: #a8201a; --bad-bg: #fbe7e5; --open: #7a5200; --open-bg: #fbf0d5;
   --quiet-bg: #eceef2; --link: #1b5fae; --stroke: rgb(255 255 255 / .5);
   --h0: #1f63b5; --h1: #c2540a; --h2: #0b7d6e; --h3: #a23a83; --h4: #766300; --h5: #5a4bc4;

@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import condition, is_true, node_uses
+from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import (
+    condition,
+    domain_name,
+    is_true,
+    node_uses,
+)
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import (
     LiveEngine,
     live_engines,
@@ -380,7 +385,7 @@ def _room_diagnosis(case: _Case, want: Want, result: Survey) -> Diagnosis:
     if engine.bound:
         more = machines(want.machines, want.gpus)
         need = f"{len(engine.bound)} of {engine.size} ranks are placed, the rest wants {more}"
-    rooms = [f"{want.level} {room.domain} has {room.slots}" for room in result.rooms] if want.level else []
+    rooms = [f"{domain_name(want.level, room.domain)} has {room.slots}" for room in result.rooms] if want.level else []
     have = listed(rooms) if rooms else f"there {'is' if result.slots == 1 else 'are'} {result.slots or 'none'}"
     who = listed([f"{owner} {gpus}" for owner, gpus in result.holders], 3)
     level, places = _free_by_domain(case)
