@@ -32,6 +32,7 @@ DEV_LOCK = ROOT / "requirements-dev.txt"
 IMPORTER_LOCK = ROOT / "tools" / "requirements" / "importer.txt"
 COLLECTIONS_LOCK = ROOT / "tools" / "requirements" / "collections.txt"
 OLDEST, NEWEST = (3, 11), (3, 13)  # what ansible-core 2.19 runs on
+RECIPE = 1  # raised when environments are made differently from the same locks
 HEARTBEAT_SECONDS = 5
 
 
@@ -127,7 +128,7 @@ def environment_name(prefix: str, lock: Path, python: str) -> str:
         text=True,
         check=True,
     ).stdout
-    digest = hashlib.sha256(lock.read_bytes() + version.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(lock.read_bytes() + f"{RECIPE} {version}".encode()).hexdigest()[:12]
     return f"{prefix}-{digest}"
 
 
@@ -183,9 +184,9 @@ def make_environment(directory: Path, lock: Path, python: str, what: str) -> Non
     made = False
     if uv:
         env = uv_environment(python)
-        # Links are cheap, and a cache on another file system is copied from.
         create = [uv, "venv", "--quiet", "--seed", "--python", python, str(directory)]
-        install = [uv, "pip", "install", "--python", inside, "--require-hashes", "-r", str(lock)]
+        # Compiled once here: where Python is told to write no bytecode, every start of Ansible would compile again.
+        install = [uv, "pip", "install", "--compile-bytecode", "--python", inside, "--require-hashes", "-r", str(lock)]
         made = run_step(f"{what}: create", create, log, env) and run_step(f"{what}: install", install, log, env)
     if not made:
         shutil.rmtree(directory, ignore_errors=True)

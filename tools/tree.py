@@ -15,7 +15,8 @@ from tools.bootstrap import ROOT
 def project_files(root: Path = ROOT) -> tuple[str, ...]:
     """Paths, relative to `root`, of what is tracked or would be if added, and exists; sorted."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        # A clone may belong to somebody else, as in many continuous integrations: git would refuse to read it.
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
         capture_output=True,
         text=True,
