@@ -13,7 +13,7 @@ options:
   workloads:
     description:
       - The workloads, as C(multinode_workloads) of the inventory describes them.
-      - Their schema is checked by the collection itself, so that every error of every workload comes at once, with its path.
+      - Their schema is checked by the collection itself, so that all errors of all workloads come at once, with paths.
         An unknown key is an error, a number given as text is not.
       - An empty list is an error.
     type: list

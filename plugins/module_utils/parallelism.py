@@ -127,7 +127,7 @@ def violation(backend: str, node_count: int, gpus_per_node: int, degrees: Degree
     total = node_count * gpus_per_node
     world = degrees.tensor * degrees.pipeline
     if degrees.gpus != total:
-        return "tensor", _product(degrees, total)
+        return "tensor", _product(backend, degrees, total)
     if backend == "vllm":
         if node_count > 1 and degrees.data > 1 and gpus_per_node % world:
             return (
@@ -142,6 +142,8 @@ def violation(backend: str, node_count: int, gpus_per_node: int, degrees: Degree
                 f"not {degrees.expert}",
             )
         return None
+    if degrees.data > 1 and not degrees.attention_data and (backend == "trtllm" or node_count > 1):
+        return "data", f"data {degrees.data} needs attention data parallel, which lives inside tensor parallel"
     if degrees.attention_data and backend == "trtllm" and degrees.data not in (1, degrees.tensor):
         return (
             "data",
@@ -161,8 +163,9 @@ def violation(backend: str, node_count: int, gpus_per_node: int, degrees: Degree
     return None
 
 
-def _product(degrees: Degrees, total: int) -> str:
-    names = ["tensor", "pipeline"] if degrees.attention_data else ["tensor", "pipeline", "data"]
+def _product(backend: str, degrees: Degrees, total: int) -> str:
+    multiplies = backend == "vllm" or (degrees.data > 1 and not degrees.attention_data)
+    names = ["tensor", "pipeline", "data"] if multiplies else ["tensor", "pipeline"]
     values = degrees.to_dict()
     factors = " x ".join(str(values[name]) for name in names)
     return f"{' x '.join(names)} = {factors} = {degrees.gpus}, not {total}"

@@ -173,7 +173,7 @@ class _Workloads:
     def read(self, raw: object) -> tuple[tuple[Workload, ...], list[Problem]]:
         reader = Reader()
         items = _list(reader, raw, (self.root,))
-        if isinstance(raw, Sequence) and not items:
+        if isinstance(raw, Sequence) and not isinstance(raw, str) and not items:
             reader.add((self.root,), raw, "is an empty list; at least one workload")
         self.problems += reader.problems()
         workloads: list[Workload] = []
@@ -344,6 +344,8 @@ class _Workloads:
         if not values:
             return None
         where = (*path, "model_cache")
+        if any(found[: len(where)] == where for found, *_rest in reader.found):
+            return None
         needed = {"pvc": ("claim",), "nfs": ("server", "path"), "host_path": ("path",)}
         allowed = {
             "pvc": ("claim", "create", "size", "storage_class"),

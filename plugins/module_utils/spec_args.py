@@ -19,6 +19,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec import (
     parse_settings,
     read_workloads,
 )
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import LEVELS
 
 # Choices and types are left to spec.py, so that every error of every workload comes at once, with its path.
 WORKLOAD_ARGS: dict[str, dict[str, Any]] = {
@@ -46,7 +47,8 @@ def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> F
         problems += error.problems
     machines: tuple[Machine, ...] = ()
     try:
-        machines = parse_machines(params.get("machines") or [], levels=tuple(settings.topology_levels))
+        levels = tuple(dict.fromkeys([*LEVELS, *settings.topology_levels]))
+        machines = parse_machines(params.get("machines") or [], levels=levels)
     except SpecError as error:
         problems += error.problems
     # Workloads cannot be judged against machines or settings that could not be read.

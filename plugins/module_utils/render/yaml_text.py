@@ -25,7 +25,7 @@ def dump_all(documents: Iterable[Mapping[str, Any]]) -> str:
 
 def dump(data: Mapping[str, Any] | list[Any]) -> str:
     """A map or list as block style YAML, indented by two."""
-    return "\n".join(_lines(data, "")) + "\n"
+    return "\n".join(_lines(data, "") or [scalar(data)]) + "\n"
 
 
 def _lines(data: Any, indent: str) -> list[str]:
