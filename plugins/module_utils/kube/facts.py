@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a cluster is and runs, in one concurrent round of O(kinds) requests, and whether its components are ready.
+
+What the credentials may not read is left out and named under ``unreadable``: a tenant gets what a tenant may see.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils import components
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, Client
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.health import problems, webhooks
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import Reader
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.releases import identify, release
+
+GPU = "nvidia.com/gpu"
+LEVELS: Mapping[str, str] = {
+    "zone": "topology.kubernetes.io/zone",
+    "block": "topology.kubernetes.io/block",
+    "rack": "topology.kubernetes.io/rack",
+}
+GATHER = ("nodes", "components", "queues")
+_SECRET_KEY = re.compile(r"passw|secret|token|credential|private|api_?key|auth", re.IGNORECASE)
+
+Object = dict[str, Any]
+
+
+def facts(
+    client: Client,
+    topology_levels: Mapping[str, str] | None = None,
+    gather: Sequence[str] = GATHER,
+) -> Object:
+    """The cluster as JSON-able data, with values of helm releases that look secret replaced by ``***``.
+
+    topology_levels: domain -> node label. gather: parts of GATHER to read; the others are empty.
+    Returns {"kubernetes": "v1.34.4", "apis": {group: [versions]}, "nodes": [...], "components": {name: {...}},
+    "queues": {"volcano": [...], "kai": [...]}, "priority_classes": [names], "unreadable": [sentences]}.
+    Raises ApiError where the cluster cannot be reached at all.
+    """
+    return published(collect(client, topology_levels, gather))
+
+
+def published(found: Mapping[str, Any]) -> Object:
+    """What collect() found, fit for an answer that is printed and logged."""
+    hidden = ("release_objects", "release_secrets")
+    shown = {
+        name: {
+            key: redacted(value) if key in ("values", "others") else value
+            for key, value in entry.items()
+            if key not in hidden
+        }
+        for name, entry in found["components"].items()
+    }
+    return {**found, "components": shown}
+
+
+def collect(
+    client: Client,
+    topology_levels: Mapping[str, str] | None = None,
+    gather: Sequence[str] = GATHER,
+) -> Object:
+    """Like facts(), with the releases' values as they are: for decisions inside a module, never for its answer."""
+    read = Reader(client)
+    wanted = set(gather)
+    jobs: dict[str, Callable[[], Any]] = {"version": client.version, "apis": client.groups}
+    if "nodes" in wanted:
+        jobs["nodes"] = lambda: read.list("v1", "Node")
+        # Finished pods hold nothing; unbound ones hold nothing yet
+        jobs["pods"] = lambda: read.list(
+            "v1", "Pod", field_selector="spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+        )
+    if "components" in wanted:
+        # Superseded revisions are most of helm's bytes and say nothing about now
+        jobs["secrets"] = lambda: read.list("v1", "Secret", label_selector="owner=helm,status!=superseded")
+        jobs["records"] = lambda: read.list("v1", "ConfigMap", label_selector=components.RECORD_LABEL)
+        jobs["deployments"] = lambda: read.list("apps/v1", "Deployment")
+        jobs["webhooks"] = lambda: webhooks(read)
+    if wanted & {"components", "queues"}:
+        jobs["volcano_queues"] = lambda: read.list("scheduling.volcano.sh/v1beta1", "Queue")
+    if "queues" in wanted:
+        jobs["kai_queues"] = lambda: read.list("scheduling.run.ai/v2", "Queue")
+        jobs["priority_classes"] = lambda: read.list("scheduling.k8s.io/v1", "PriorityClass")
+    answers = dict(zip(jobs, client.map(lambda job: job(), list(jobs.values()))))
+    apis: Mapping[str, list[str]] = answers["apis"]
+    found: Object = {
+        "kubernetes": str(answers["version"].get("gitVersion") or ""),
+        "apis": {group: list(served) for group, served in apis.items()},
+        "nodes": nodes(answers.get("nodes") or [], answers.get("pods") or [], topology_levels or LEVELS),
+        "components": {},
+        "queues": {
+            "volcano": [_volcano_queue(queue) for queue in answers.get("volcano_queues") or []],
+            "kai": [_kai_queue(queue) for queue in answers.get("kai_queues") or []],
+        },
+        "priority_classes": sorted(item["metadata"]["name"] for item in answers.get("priority_classes") or []),
+    }
+    if "components" in wanted:
+        found["components"] = _components(client, read, answers)
+    found["unreadable"] = sorted(read.unreadable)
+    return found
+
+
+def redacted(values: Any, key: str = "") -> Any:
+    """Helm values without what looks like a secret by its key."""
+    if isinstance(values, Mapping):
+        return {name: redacted(value, str(name)) for name, value in values.items()}
+    if isinstance(values, list):
+        return [redacted(value, key) for value in values]
+    return "***" if isinstance(values, str) and values and _SECRET_KEY.search(key) else values
+
+
+def nodes(listed: Iterable[Object], pods: Iterable[Object], levels: Mapping[str, str]) -> list[Object]:
+    """One entry per Node, by name; gpus are counts of nvidia.com/gpu, gpus_free what no pod bound there asks for."""
+    used: dict[str, int] = {}
+    for pod in pods:
+        name = str(pod["spec"].get("nodeName") or "")
+        used[name] = used.get(name, 0) + pod_gpus(pod)
+    entries = []
+    for node in listed:
+        meta, status = node["metadata"], node.get("status") or {}
+        labels = dict(meta.get("labels") or {})
+        gpus = _integer((status.get("allocatable") or {}).get(GPU))
+        memory = _integer(labels.get("nvidia.com/gpu.memory"))
+        entries.append(
+            {
+                "name": meta["name"],
+                "ready": any(
+                    item["type"] == "Ready" and item["status"] == "True" for item in status.get("conditions") or []
+                ),
+                "schedulable": not node.get("spec", {}).get("unschedulable", False),
+                "taints": list(node.get("spec", {}).get("taints") or []),
+                "labels": labels,
+                "labels_ours": _labels_ours(meta.get("managedFields") or []),
+                "gpus": gpus,
+                "gpus_free": max(0, gpus - used.get(meta["name"], 0)),
+                "gpu_product": labels.get("nvidia.com/gpu.product"),
+                # The label is in MiB, and a little under what the card is sold as
+                "gpu_memory_gib": round(memory / 1024) if memory else None,
+                "domains": {domain: labels[label] for domain, label in levels.items() if label in labels},
+            }
+        )
+    return sorted(entries, key=lambda entry: str(entry["name"]))
+
+
+def pod_gpus(pod: Object) -> int:
+    """GPUs that a pod holds on its node: its containers and sidecars together, or its largest init container."""
+    spec = pod["spec"]
+    running = sum(_container_gpus(container) for container in spec.get("containers") or [])
+    first = 0
+    for container in spec.get("initContainers") or []:
+        if container.get("restartPolicy") == "Always":
+            running += _container_gpus(container)
+        else:
+            first = max(first, _container_gpus(container))
+    return max(running, first)
+
+
+def _components(client: Client, read: Reader, answers: Mapping[str, Any]) -> dict[str, Object]:
+    releases = [found for found in map(release, answers["secrets"]) if found]
+    records = {}
+    for item in answers["records"]:
+        try:
+            record = json.loads((item.get("data") or {}).get("record") or "")
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            records[item["metadata"]["labels"][components.RECORD_LABEL]] = record
+    blind = {"Secret in v1", "ConfigMap in v1", "Deployment in apps/v1"} & read.unreadable
+    names = [*components.COMPONENTS, *sorted(set(records) - set(components.COMPONENTS))]
+    found = {
+        name: identify(components.definition(name), releases, records.get(name), answers["deployments"])
+        for name in names
+    }
+    for entry in found.values():
+        entry["unreadable"] = f"not allowed to list {', '.join(sorted(blind))}" if blind else ""
+    present = [name for name in names if found[name]["present"] and name in components.COMPONENTS]
+    judged = client.map(lambda name: problems(read, found[name], name, answers), present)
+    for name, (lacks, details) in zip(present, judged):
+        found[name].update(ready=not lacks, problems=lacks, details=details)
+    return found
+
+
+def _labels_ours(managed: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The labels that our field manager applied."""
+    ours: set[str] = set()
+    for entry in managed:
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            fields = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:labels") or {}
+            ours |= {name[2:] for name in fields if name.startswith("f:")}
+    return sorted(ours)
+
+
+def _container_gpus(container: Mapping[str, Any]) -> int:
+    resources = container.get("resources") or {}
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    return _integer(requests.get(GPU, limits.get(GPU)))
+
+
+def _integer(text: Any) -> int:
+    try:
+        return int(str(text))
+    except ValueError:
+        return 0
+
+
+def _volcano_queue(queue: Object) -> Object:
+    spec = queue.get("spec") or {}
+    return {
+        "name": queue["metadata"]["name"],
+        "state": (queue.get("status") or {}).get("state"),
+        "parent": spec.get("parent"),
+        "capability": spec.get("capability"),
+    }
+
+
+def _kai_queue(queue: Object) -> Object:
+    spec = queue.get("spec") or {}
+    gpu = (spec.get("resources") or {}).get("gpu") or {}
+    return {
+        "name": queue["metadata"]["name"],
+        "parent": spec.get("parentQueue"),
+        "quota": gpu.get("quota"),
+        "limit": gpu.get("limit"),
+        "weight": gpu.get("overQuotaWeight"),
+    }
