@@ -26,6 +26,8 @@ class Fleet:
         self._best: dict[tuple[Any, ...], tuple[int, str]] = {}
         self._fit: dict[tuple[Any, ...], int] = {}
         self._common: dict[tuple[str | None, int], Mapping[str, int]] = {}
+        self._counts: dict[str | None, Counter[int]] = {}
+        self._memory: dict[str | None, int] = {}
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -43,7 +45,15 @@ class Fleet:
 
     def gpu_counts(self, product: str | None) -> Counter[int]:
         """How many matching machines have how many GPUs."""
-        return Counter(machine.gpu_count for machine in self.matching(product))
+        if product not in self._counts:
+            self._counts[product] = Counter(machine.gpu_count for machine in self.matching(product))
+        return self._counts[product]
+
+    def gpu_memory(self, product: str | None) -> int:
+        """GiB of the largest matching GPU; 0 where no machine tells."""
+        if product not in self._memory:
+            self._memory[product] = max((m.gpu_memory_gib or 0 for m in self.matching(product)), default=0)
+        return self._memory[product]
 
     def capacity(self) -> dict[str, int]:
         """GPUs by product."""

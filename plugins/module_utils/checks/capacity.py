@@ -121,13 +121,13 @@ def f84_weights(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
     """F84: the weights alone do not fit into the GPUs' memory, where the user gave the model's numbers."""
     for workload, component in _engines(plan):
         needed = weights_gib(workload.workload, component.component)
-        memories = [m.gpu_memory_gib for m in fleet.matching(workload.workload.gpu_product) if m.gpu_memory_gib]
-        if needed is not None and memories and needed > max(memories) * 0.9:
+        memory = fleet.gpu_memory(workload.workload.gpu_product)
+        if needed is not None and memory and needed > memory * 0.9:
             yield Finding(
                 "MN-F84",
                 "warning",
                 _subject(workload, component),
-                f"the weights take about {needed:.0f} GiB of each GPU's {max(memories)} GiB ({component.degrees}), "
+                f"the weights take about {needed:.0f} GiB of each GPU's {memory} GiB ({component.degrees}), "
                 "which leaves no room for the KV cache",
                 "use more GPUs per engine or a smaller data type",
                 "spec",
