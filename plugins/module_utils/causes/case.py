@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One waiting engine with what is around it, and the verdict on it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot import Snapshot
+from ansible_collections.dynamo.multinode.plugins.module_utils.placement import LiveEngine, pod_group_of
+
+Object = Mapping[str, Any]
+
+QUEUE_ANNOTATION = "scheduling.volcano.sh/queue-name"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """``cause`` and ``remedy``: one line each. ``details``: JSON-able; ``id`` is the entry of the failure catalogue."""
+
+    cause: str
+    remedy: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One waiting engine and what is around it."""
+
+    engine: LiveEngine
+    engines: Sequence[LiveEngine]
+    seen: Snapshot
+    levels: Mapping[str, str]
+
+    @property
+    def namespace(self) -> str:
+        return self.engine.workload.workload.namespace
+
+    @property
+    def native(self) -> bool:
+        return self.engine.workload.api == "leaderworkerset"
+
+    @property
+    def volcano(self) -> bool:
+        if self.engine.pods:
+            return all(pod["spec"].get("schedulerName") == "volcano" for pod in self.engine.pods.values())
+        return self.engine.workload.choice.scheduler == "volcano"
+
+    @property
+    def group(self) -> Object | None:
+        return pod_group_of(self.engine, self.seen)
+
+    @property
+    def queue(self) -> str:
+        """The Volcano queue: as the live objects say, else as planned."""
+        if self.group is not None and (self.group.get("spec") or {}).get("queue"):
+            return str(self.group["spec"]["queue"])
+        annotations = ((self.engine.owner or {}).get("metadata") or {}).get("annotations") or {}
+        return str(annotations.get(QUEUE_ANNOTATION) or self.engine.workload.queue or "default")
+
+    def say(self, number: str, cause: str, remedy: str, **details: Any) -> Diagnosis:
+        return Diagnosis(
+            f"{self.engine.name}: {cause}",
+            remedy,
+            {
+                "id": number,
+                "engine": self.engine.name,
+                "bound": len(self.engine.bound),
+                "ranks": self.engine.size,
+                **details,
+            },
+        )
+
+    def events(self, names: Iterable[str], reasons: Iterable[str]) -> list[Object]:
+        """Events about objects of these names, newest last."""
+        wanted, why = set(names), set(reasons)
+        found = [
+            event
+            for event in self.seen.get(live.EVENT, self.namespace)
+            if (event.get("involvedObject") or {}).get("name") in wanted and event.get("reason") in why
+        ]
+        return sorted(found, key=_when)
+
+
+def _when(event: Object) -> str:
+    series = event.get("series") or {}
+    return str(
+        series.get("lastObservedTime")
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp")
+        or ""
+    )
