@@ -112,6 +112,7 @@ class WorkloadPlan:
     pack_level: str | None = None
     pack_label: str | None = None
     pack_required: bool = True
+    dynamo_version: str | None = None
 
     @property
     def name(self) -> str:
@@ -329,6 +330,7 @@ def _workload_plan(
         pack_level=level,
         pack_label=settings.topology_levels[level] if level else None,
         pack_required=workload.topology.required if workload.topology else True,
+        dynamo_version=settings.dynamo_version,
     )
 
 

@@ -211,12 +211,25 @@ class _Workloads:
             overlay = {}
         if "name" in overlay and overlay["name"] != raw.get("name"):
             self._problem(f"{self.roots[0]}.{raw.get('name')}.name", overlay["name"], "cannot rename a workload")
+        overlay = self._known_components(raw, overlay)
         merged = spec_merge.merged(self.defaults, raw, overlay)
         try:
             workload = self._build(reader, merged, path)
         finally:
             self._locate(reader, raw, overlay, path)
         return None if reader.found else workload
+
+    def _known_components(self, raw: Mapping[str, Any], overlay: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An overlay changes components; a name that it alone has is a slip, not a new component."""
+        own = spec_merge.named(raw.get("components") or self.defaults.get("components"))
+        over = spec_merge.named(overlay.get("components"))
+        if own is None or over is None:
+            return overlay
+        for name in over:
+            if name not in own:
+                path = f"{self.roots[0]}.{raw.get('name')}.components.{name}"
+                self._problem(path, name, f"names no component of this workload{nearest(name, list(own))}")
+        return {**overlay, "components": [item for name, item in over.items() if name in own]}
 
     def _build(self, reader: Reader, raw: Mapping[str, Any], path: tuple[str | int, ...]) -> Workload | None:
         state = raw.get("state")

@@ -17,8 +17,8 @@ def merged(defaults: Mapping[str, Any], own: Mapping[str, Any], overlay: Mapping
     where the workload has one of that name, or none at all. Empty answers of a survey overlay change nothing.
     """
     base = dict(defaults)
-    if _named(own.get("components")) is not None and _named(defaults.get("components")) is not None:
-        names = set(_named(own["components"]) or {})
+    if named(own.get("components")) is not None and named(defaults.get("components")) is not None:
+        names = set(named(own["components"]) or {})
         base["components"] = [item for item in defaults["components"] if item["name"] in names]
     return _over(_over(base, own, skip_blank=False), overlay, skip_blank=True)
 
@@ -31,7 +31,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any], skip_blank: bool) 
         under = result.get(key)
         if isinstance(value, Mapping) and isinstance(under, Mapping):
             result[key] = _over(under, value, skip_blank)
-        elif key == "components" and _named(value) is not None and _named(under) is not None:
+        elif key == "components" and named(value) is not None and named(under) is not None:
             result[key] = _components(under or [], value, skip_blank)
         else:
             result[key] = value
@@ -39,15 +39,14 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any], skip_blank: bool) 
 
 
 def _components(below: Sequence[Any], above: Sequence[Any], skip_blank: bool) -> list[Any]:
-    """Merged by name, in the order of ``above`` for a workload over its defaults, of ``below`` for an overlay."""
-    under, over = _named(below) or {}, _named(above) or {}
+    """Merged by name: what a workload has over its defaults, or what an overlay has over the workload's."""
+    under, over = named(below) or {}, named(above) or {}
     if skip_blank:
-        rest = [item for item in above if item["name"] not in under]
-        return [_over(item, over.get(item["name"], {}), True) for item in below] + rest
+        return [_over(item, over.get(item["name"], {}), True) for item in below]
     return [_over(under.get(item["name"], {}), item, False) for item in above]
 
 
-def _named(components: object) -> dict[str, Any] | None:
+def named(components: object) -> dict[str, Any] | None:
     """Components by name, or None where they cannot be told apart by it."""
     if not isinstance(components, Sequence) or isinstance(components, str):
         return None

@@ -10,7 +10,7 @@ A key that is not here is refused. A key that is here is rendered or checked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import BACKENDS, STRATEGIES
@@ -39,7 +39,6 @@ class Field:
     maximum: int = 1_000_000
     fields: tuple[Field, ...] = ()
     default_doc: str = ""
-    example: Any = field(default=None, compare=False)
 
 
 def by_name(fields: tuple[Field, ...]) -> Mapping[str, Field]:
@@ -140,7 +139,7 @@ COMPILATION_CACHE = (
 
 NETWORK = (
     Field("socket_interface", "string", "NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME."),
-    Field("attachments", "strings", "Secondary networks, as name or namespace/name.", ()),
+    Field("attachments", "networks", "Secondary networks, as name or namespace/name.", ()),
 )
 
 TOPOLOGY = (

@@ -341,6 +341,13 @@ def _argument(entry: Field, raw: object) -> str:
     return text(raw, "one argument, as text")
 
 
+def _network(entry: Field, raw: object) -> str:
+    word = text(raw, "a network, as name or namespace/name")
+    if not all(_NAME.fullmatch(part) for part in word.split("/")) or word.count("/") > 1:
+        raise Invalid("a network, as name or namespace/name")
+    return word
+
+
 def _object(entry: Field, raw: object) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         raise Invalid("a map")
@@ -385,6 +392,7 @@ READERS: Mapping[str, Callable[[Field, object], Any]] = {
     "object": _object,
 }
 _LISTS: Mapping[str, Callable[[Field, object], Any]] = {
+    "networks": _network,
     "strings": _argument,
     "dns_names": _dns_name,
     "objects": _object,

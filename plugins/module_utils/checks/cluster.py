@@ -17,12 +17,37 @@ if TYPE_CHECKING:
 Facts = Mapping[str, Any]
 
 
+API_GROUPS = {
+    "grove": "grove.io",
+    "kai_scheduler": "scheduling.run.ai",
+    "lws": "leaderworkerset.x-k8s.io",
+    "volcano": "scheduling.volcano.sh",
+}
+
+
 def present(facts: Facts | None, component: str) -> bool:
-    """Whether the cluster runs a component of ours by that name (``lws``, ``volcano``, ``grove``, ...)."""
+    """Whether the cluster runs a component of ours by that name (``lws``, ``volcano``, ``grove``, ...).
+
+    A tenant may not see what is installed; what the API serves is then the next best answer.
+    """
     if not facts:
         return False
-    found = (facts.get("components") or {}).get(component) or {}
+    found = _component(facts, component)
+    if found.get("unreadable") and not found.get("present"):
+        return API_GROUPS.get(component) in (facts.get("apis") or {})
     return bool(found.get("present"))
+
+
+def _component(facts: Facts, component: str) -> Mapping[str, Any]:
+    return (facts.get("components") or {}).get(component) or {}
+
+
+def _queues(facts: Facts, scheduler: str, kind: str) -> Mapping[str, Mapping[str, Any]] | None:
+    """The scheduler's queues by name, or None where nobody looked or was allowed to."""
+    found = (facts.get("queues") or {}).get(scheduler)
+    if found is None or kind in (facts.get("unreadable") or ()):
+        return None
+    return {queue["name"]: queue for queue in found}
 
 
 def dynamo_served(facts: Facts | None) -> bool:
@@ -69,11 +94,10 @@ def f20_orchestrator(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
 
 def f23_kai_queue(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
     """F23: the KAI queue does not exist, or is a parent, into which nothing can be scheduled."""
-    queues = (facts.get("queues") or {}).get("kai")
-    if queues is None or not present(facts, "kai_scheduler"):
+    known = _queues(facts, "kai", "Queue in scheduling.run.ai/v2")
+    if known is None or not present(facts, "kai_scheduler"):
         return
-    known = {queue["name"]: queue for queue in queues}
-    parents = {queue.get("parent") for queue in queues}
+    parents = {queue.get("parent") for queue in known.values()}
     for workload in plan.workloads:
         name = workload.queue
         if workload.choice.scheduler != "kai" or name is None:
@@ -87,10 +111,9 @@ def f23_kai_queue(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
 
 def f34_volcano_queue(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
     """F34: the Volcano queue is missing or closed; the leader would pend without any condition or event."""
-    queues = (facts.get("queues") or {}).get("volcano")
-    if queues is None or not present(facts, "volcano"):
+    known = _queues(facts, "volcano", "Queue in scheduling.volcano.sh/v1beta1")
+    if known is None or not present(facts, "volcano"):
         return
-    known = {queue["name"]: queue for queue in queues}
     for workload in plan.workloads:
         name = workload.queue
         if workload.choice.scheduler != "volcano" or name is None:
@@ -109,9 +132,10 @@ def _queue_finding(check: str, workload: WorkloadPlan, message: str) -> Finding:
 
 def f32_lws_provider(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
     """F32: LWS makes no PodGroups."""
-    if not present(facts, "lws"):
+    found = _component(facts, "lws")
+    if not found.get("present") or found.get("unreadable"):
         return
-    details = facts["components"]["lws"].get("details") or {}
+    details = found.get("details") or {}
     provider = details.get("scheduler_provider")
     if provider == "volcano":
         return

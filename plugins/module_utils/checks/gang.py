@@ -78,4 +78,18 @@ def native_frontend(plan: FleetPlan) -> Iterator[Finding]:
             )
 
 
-PLAN_CHECKS = (f35_no_gang, f88_single_pod_group, native_frontend)
+def dynamo_frontend(plan: FleetPlan) -> Iterator[Finding]:
+    """Without a frontend nothing of this deployment answers requests."""
+    for workload in plan.workloads:
+        if workload.choice.workload_api == "dynamo" and all(c.engine for c in workload.workload.components):
+            yield Finding(
+                "MN-N02",
+                "note",
+                f"{workload.workload.namespace}/{workload.workload.name}",
+                "has no component with role frontend, so it has no HTTP endpoint of its own",
+                "add one, unless a frontend of another deployment serves this one",
+                "spec",
+            )
+
+
+PLAN_CHECKS = (f35_no_gang, f88_single_pod_group, native_frontend, dynamo_frontend)

@@ -121,9 +121,11 @@ def f08_dynamo_names(plan: WorkloadPlan) -> Iterator[Issue]:
 
 
 def f09_image_version(plan: WorkloadPlan) -> Iterator[Issue]:
-    """F09: the operator reads the runtime's version from the image tag."""
+    """F09: since 1.4 the operator reads the runtime's version from the image tag."""
     workload = plan.workload
     if plan.choice.workload_api != "dynamo" or workload.runtime_version:
+        return
+    if plan.dynamo_version and _numbers(plan.dynamo_version) < (1, 4, 0):
         return
     reference = workload.image.split("@", 1)[0]
     tag = reference.rsplit(":", 1)[1] if ":" in reference.rsplit("/", 1)[-1] else ""
@@ -133,6 +135,10 @@ def f09_image_version(plan: WorkloadPlan) -> Iterator[Issue]:
             "set runtime_version to the Dynamo version it was built from"
         )
         yield Issue(("image",), workload.image, message, "MN-F09")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def dynamo_role_templates(plan: WorkloadPlan) -> Iterator[Issue]:

@@ -42,7 +42,8 @@ def cluster(*missing: str, **over: Any) -> dict[str, Any]:
 def test_a_plan_that_fits_a_complete_cluster_has_nothing_to_say() -> None:
     raw = workload(topology={"pack": "rack"})
     assert native(raw, facts=cluster()).findings == ()
-    assert dynamo(raw, facts=cluster()).findings == ()
+    served = workload(component(), {"name": "frontend", "role": "frontend"}, topology={"pack": "rack"})
+    assert dynamo(served, facts=cluster()).findings == ()
 
 
 def test_f16_more_gpus_than_any_machine_has() -> None:
@@ -164,6 +165,21 @@ def test_f34_volcano_queues() -> None:
     assert found(native(workload(queue="x"), facts=cluster(queues={"volcano": None})), "MN-F34") == []
 
 
+def test_what_a_tenant_may_not_see_is_not_missing() -> None:
+    hidden: dict[str, Any] = {"present": False, "unreadable": "not allowed to list Secret in v1"}
+    facts: dict[str, Any] = {
+        "apis": {"leaderworkerset.x-k8s.io": ["v1"], "scheduling.volcano.sh": ["v1beta1"]},
+        "nodes": [],
+        "components": {"lws": hidden, "volcano": hidden, "grove": hidden, "kai_scheduler": hidden},
+        "queues": {"volcano": [], "kai": []},
+        "unreadable": ["Queue in scheduling.volcano.sh/v1beta1", "Secret in v1"],
+    }
+    plan = native(workload(queue="mine"), orchestrator="auto", workload_api="auto", facts=facts)
+    assert plan.workloads[0].choice.orchestrator == "lws"
+    assert plan.findings == ()
+    assert [finding.id for finding in dynamo(workload(), facts=facts).findings] == ["MN-F20", "MN-N02"]
+
+
 def test_f35_no_gang() -> None:
     finding = one(native(workload(), scheduler="kai"), "MN-F35")
     assert (finding.severity, "volcano" in finding.remedy) == ("error", True)
@@ -181,6 +197,12 @@ def test_n01_frontends_are_not_rendered_natively() -> None:
     raw = workload(component(), {"name": "frontend", "role": "frontend"})
     assert "frontend" in one(native(raw), "MN-N01").message
     assert found(dynamo(raw), "MN-N01") == []
+
+
+def test_n02_a_deployment_without_a_frontend() -> None:
+    assert one(dynamo(workload()), "MN-N02").severity == "note"
+    assert found(dynamo(workload(component(), {"name": "frontend", "role": "frontend"})), "MN-N02") == []
+    assert found(native(workload()), "MN-N02") == []
 
 
 def test_the_worst_comes_first() -> None:

@@ -166,6 +166,8 @@ def test_f09_image_tags_that_are_no_version(image: str) -> None:
     assert (problem.path, problem.check) == ("multinode_workloads[0].image", "MN-F09")
     assert dynamo_problems(workload(image=image, runtime_version="1.5.0")) == []
     assert problems(workload(image=image)) == []
+    assert dynamo_problems(workload(image=image), dynamo_version="1.3.1") == []
+    assert only(dynamo_problems(workload(image=image), dynamo_version="1.4.0")).check == "MN-F09"
 
 
 @pytest.mark.parametrize("image", ["r/i:1.5.0", "r/i:v1.5.0", "reg:5000/i:1.4.0-foo.1", "r/i:1.5.0@sha256:0"])
