@@ -474,7 +474,7 @@ def _remove(component: Component, wanted: Wanted, found: Mapping[str, Any]) -> D
     # A first install or an uninstall that was cut off: helm's module leaves it alone, so its objects go one by one,
     # and then helm's own record of it. A cut off upgrade has a whole release below it, which helm can uninstall.
     broken = status in ("pending-install", "uninstalling")
-    leftovers: list[Mapping[str, Any]] = []
+    leftovers: list[Mapping[str, Any]] = list(found.get("release_hooks") or [])
     if broken:
         leftovers += found.get("release_objects") or []
         recover = tuple(

@@ -198,6 +198,12 @@ cluster:
       description: What the credentials may not read.
       type: list
       elements: str
+cluster_after:
+  description:
+    - As RV(cluster), with the components as RV(decisions) leave them.
+    - For M(dynamo.multinode.workload_plan), so that what is about to be installed does not count as missing.
+  returned: always
+  type: dict
 decisions:
   description: By component name, what should be done.
   returned: always
@@ -289,6 +295,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils import components
 from ansible_collections.dynamo.multinode.plugins.module_utils import topology as topology_rules
 from ansible_collections.dynamo.multinode.plugins.module_utils.charts import BadChart, chart_meta
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+from ansible_collections.dynamo.multinode.plugins.module_utils.forecast import after
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import AUTH_ARGS, Client, KubeError
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import (
     GATHER,
@@ -348,7 +355,9 @@ def decide(client: Client, module: AnsibleModule, found: Mapping[str, Any]) -> d
             labels = (namespace or {}).get("metadata", {}).get("labels") or {}
             entry["namespace_ours"] = namespace is None or labels.get(components.MANAGED_BY) == components.MANAGER
         if absent and record and record.get("namespace_created"):
-            entry["namespace_foreign"] = namespace_foreign(client, str(record["namespace"]), record)
+            entry["namespace_foreign"] = namespace_foreign(
+                client, str(record["namespace"]), record, entry.get("release_hooks") or []
+            )
         meta = None if absent or asked["mode"] == "skip" else chart_meta(asked["chart"])
         wanted = components.Wanted(
             name=name,
@@ -450,9 +459,12 @@ def main() -> None:
         waited = waiting(client, module, found, decisions)
     except (KubeError, BadChart) as error:
         module.fail_json(msg=str(error))
+    cluster = published(found)
+    decided = {asked["name"]: (decisions[asked["name"]]["action"], asked["values"]) for asked in params["components"]}
     result: dict[str, Any] = {
         "changed": False,
-        "cluster": published(found),
+        "cluster": cluster,
+        "cluster_after": after(cluster, decided),
         "decisions": decisions,
         "waited": waited,
         "requests": client.requests,

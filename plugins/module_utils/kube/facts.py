@@ -48,7 +48,7 @@ def facts(
 
 def published(found: Mapping[str, Any]) -> Object:
     """What collect() found, fit for an answer that is printed and logged."""
-    hidden = ("release_objects", "release_secrets")
+    hidden = ("release_objects", "release_hooks", "release_secrets")
     shown = {
         name: {
             key: redacted(value) if key in ("values", "others") else value

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
@@ -38,15 +38,19 @@ class Reader:
             return []
 
 
-def namespace_foreign(client: Client, namespace: str, record: Mapping[str, Any]) -> list[str]:
+def namespace_foreign(
+    client: Client, namespace: str, record: Mapping[str, Any], known: Iterable[Mapping[str, Any]]
+) -> list[str]:
     """What in a namespace belongs to nobody we know: ``Kind/name``, sorted. One LIST per served namespaced kind.
 
     Not counted: what the release made (helm's annotations), helm's own Secrets, our objects, what the component leaves
-    behind by itself, what has an owner, and what Kubernetes itself puts there.
+    behind by itself, ``known`` references, what has an owner, and what Kubernetes itself puts there. What may not be
+    read counts as foreign.
     """
     read = Reader(client)
     component = components.definition(str(record.get("component")))
     own = {(kind, name) for _api, kind, name in component.leftovers} | _NAMESPACE_OWN
+    own |= {(str(item["kind"]), str(item["metadata"]["name"])) for item in known}
     foreign = set()
     for item in (
         item for items in client.map(lambda kind: read.list(*kind, namespace), _kinds(client)) for item in items
@@ -59,7 +63,7 @@ def namespace_foreign(client: Client, namespace: str, record: Mapping[str, Any])
         if (meta.get("labels") or {}).get(components.MANAGED_BY) == components.MANAGER:
             continue
         foreign.add(f"{item['kind']}/{meta['name']}")
-    return sorted(foreign)
+    return sorted(foreign | {f"{kind}, which may not be read" for kind in read.unreadable})
 
 
 def _kinds(client: Client) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ def release(secret: Object) -> Object | None:
     """A helm release out of its Secret (base64 twice, gzip, JSON); None for what is no such thing.
 
     {"release", "namespace", "chart", "chart_version", "app_version", "status", "revision", "values", "secret",
-    "manifest"}.
+    "manifest", "hooks"}; manifest and hooks are YAML.
     """
     data = (secret.get("data") or {}).get("release")
     if secret.get("type") != "helm.sh/release.v1" or not data:
@@ -48,6 +48,7 @@ def release(secret: Object) -> Object | None:
         "values": body.get("config") or {},
         "secret": str(secret["metadata"]["name"]),
         "manifest": str(body.get("manifest") or ""),
+        "hooks": "\n---\n".join(str(hook.get("manifest") or "") for hook in body.get("hooks") or []),
     }
 
 
@@ -95,7 +96,9 @@ def identify(
         details={},
     )
     if entry["release_status"] in components.UNFINISHED:
-        entry["release_objects"] = _objects(secrets)
+        entry["release_objects"] = _objects(secrets, "manifest")
+    # Hooks are no part of what helm uninstalls
+    entry["release_hooks"] = _objects(secrets, "hooks") if record else []
     return entry
 
 
@@ -112,11 +115,11 @@ def as_found(item: Mapping[str, Any], source: str | None) -> Object:
     }
 
 
-def _objects(releases: Sequence[Mapping[str, Any]]) -> list[Object]:
-    """References to what these releases' manifests hold, except what helm was told to keep."""
+def _objects(releases: Sequence[Mapping[str, Any]], part: str) -> list[Object]:
+    """References to what this part of these releases holds, except what helm was told to keep."""
     found: dict[tuple[str, ...], Object] = {}
     for item in releases:
-        for document in re.split(r"(?m)^---\s*$", str(item["manifest"])):
+        for document in re.split(r"(?m)^---\s*$", str(item[part])):
             if "helm.sh/resource-policy: keep" in document or "kind: CustomResourceDefinition" in document:
                 continue
             try:
