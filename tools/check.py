@@ -10,6 +10,7 @@ ran no test has failed, whatever its exit code.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -117,11 +118,17 @@ def shorten(text: str, width: int = 160) -> str:
 
 
 def grouped(cases: Iterable[Case]) -> list[tuple[str, list[str]]]:
-    """Reason -> the names of the tests with this reason, in the order in which reasons first appear."""
-    groups: dict[str, list[str]] = {}
+    """Reason -> the names of the tests with this reason, in the order in which reasons first appear.
+
+    What stands in brackets at a reason's end names the single case, e.g. a file: reasons differ before it.
+    """
+    groups: dict[str, list[Case]] = {}
     for case in cases:
-        groups.setdefault(case.reason or "no reason given", []).append(case.name)
-    return list(groups.items())
+        reason = case.reason.removeprefix("not run: ")
+        groups.setdefault(re.sub(r" \([^()]*\)$", "", reason) or "no reason given", []).append(case)
+    return [
+        (same[0].reason if len(same) == 1 else reason, [case.name for case in same]) for reason, same in groups.items()
+    ]
 
 
 def describe(result: Result) -> list[str]:

@@ -15,7 +15,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,8 +78,7 @@ def prepare_tree() -> Path:
         kubernetes.symlink_to(Path("../../collections/ansible_collections/kubernetes"))
     target = COLLECTIONS / "dynamo" / "multinode"
     shutil.rmtree(target, ignore_errors=True)
-    with tarfile.open(build(LOCAL / "sanity")) as archive:
-        archive.extractall(target, filter="data")
+    shutil.unpack_archive(build(LOCAL / "sanity"), target)
     for name in project_files():
         if name == "tests/config.yml" or name.startswith("tests/sanity/"):
             copy_changed(ROOT / name, target / name)

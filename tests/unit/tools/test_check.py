@@ -79,6 +79,9 @@ def test_the_summary_gives_reasons_and_ends_with_the_counts() -> None:
     assert "FAILED: b: 1 is not 2" in text
     assert f"not run: 7 tests: {SKIPPED.reason}" in text
     assert "y " in text and "interrupted" in text
+    assert "not run: 2 tests: no recording" in "\n".join(
+        summary([Result("x", tuple(Case(n, "skipped", f"not run: no recording ({n}.json)") for n in "ab"), 1)], [])
+    )
     assert lines[-1] == "1 passed, 1 failed, 8 skipped"
 
 
