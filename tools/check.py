@@ -127,7 +127,8 @@ def grouped(cases: Iterable[Case]) -> list[tuple[str, list[str]]]:
         reason = case.reason.removeprefix("not run: ")
         groups.setdefault(re.sub(r" \([^()]*\)$", "", reason) or "no reason given", []).append(case)
     return [
-        (same[0].reason if len(same) == 1 else reason, [case.name for case in same]) for reason, same in groups.items()
+        (same[0].reason.removeprefix("not run: ") if len(same) == 1 else reason, [case.name for case in same])
+        for reason, same in groups.items()
     ]
 
 
