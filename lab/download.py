@@ -41,14 +41,15 @@ class Site:
 
     def answers(self, published: Published) -> bool:
         """Whether the file's site can be reached. One that cannot counts for all: it is the network that is closed."""
-        host = urlsplit(published.url).netloc
+        parts = urlsplit(published.url)
+        host = f"{parts.scheme}://{parts.netloc}/"
         if self._closed or host in self._open:
             return not self._closed
         reached: list[bool] = []
 
         def probe() -> None:
             try:
-                request = urllib.request.Request(f"https://{host}/", method="HEAD")
+                request = urllib.request.Request(host, method="HEAD")
                 with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
                     reached.append(True)
             except urllib.error.HTTPError:

@@ -279,7 +279,7 @@ class Kubelet:
             inside = path == mount["mountPath"] or path.startswith(mount["mountPath"].rstrip("/") + "/")
             if inside and "emptyDir" in volumes.get(mount["name"], {}):
                 rest = path[len(str(mount["mountPath"])) :].lstrip("/")
-                return self._runtime / str(pod.obj["metadata"]["uid"])[:8] / mount["name"] / rest
+                return self._runtime / str(pod.obj["metadata"]["uid"])[:8] / str(mount["name"]) / rest
         return pod.folder / "root" / path.lstrip("/")
 
     def _prepare(self, pod: Pod) -> None:

@@ -32,6 +32,7 @@ from lab.proxy import Proxy
 BACKOFF_FIRST, BACKOFF_LAST = 0.2, 5.0
 STABLE_SECONDS = 10.0
 STOP_SECONDS = 3.0
+ETCD_SECONDS = 1.0
 LOG_LIMIT = 64 * 1024 * 1024
 LOG_CHECK_SECONDS = 30.0
 
@@ -212,7 +213,7 @@ class Supervisor:
         if last is not None:
             last.terminate()
             try:
-                last.wait(STOP_SECONDS)
+                last.wait(ETCD_SECONDS)
             except subprocess.TimeoutExpired:
                 last.kill()
         for process in running:
