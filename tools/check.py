@@ -61,6 +61,7 @@ STAGES = (
     Stage("docs", ("-m", "tools.docs")),
     Stage("sanity", ("-m", "tools.sanity")),
     Stage("importer", ("-m", "tools.importer")),
+    Stage("lab", ("-m", "tools.lab_programs")),
     pytest_stage("integration"),
     Stage("molecule", ("-m", "tools.scenarios")),
 )
