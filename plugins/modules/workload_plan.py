@@ -135,6 +135,11 @@ findings:
       message: needs 4 machines with 8 GPUs each, and there are 2
       remedy: lower node_count
       stage: preflight
+failing:
+  description: The errors among RV(findings), as sentences.
+  returned: success
+  type: list
+  elements: str
 problems:
   description: Everything that is wrong with the input, each with its path.
   returned: on bad input
@@ -204,6 +209,7 @@ def main() -> None:
         "table": plan_table(plan),
         "manifests": [item for workload in plan.workloads for item in render(workload)],
         "findings": [finding.to_dict() for finding in plan.findings],
+        "failing": [str(finding) for finding in plan.findings if finding.severity == "error"],
     }
     if module.params["render_dir"]:
         try:
