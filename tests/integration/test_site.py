@@ -1,0 +1,264 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole life of a cluster with inventories/lab: empty, served, asked for too much, torn down.
+
+One lab lives through it in order (the fixture ``life``); each test judges what one stage printed and left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.handle import Lab
+
+CLONE = Path(__file__).resolve().parents[2]
+OURS = "dynamo-multinode"
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
+# Asking is not writing, although it is a POST.
+QUESTIONS = ("selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "subjectaccessreviews")
+# What the cluster makes by itself and keeps, or forgets when it likes.
+NOT_OURS = ("events", "leases", "customresourcedefinitions")
+VOLCANO_QUEUES = {("Queue", "", "root"), ("Queue", "", "default")}
+
+Identity = tuple[str, str, str, tuple[tuple[str, str], ...]]
+
+
+@dataclass
+class Run:
+    """One ansible-playbook: how it ended and what it printed."""
+
+    code: int
+    output: str
+
+    @property
+    def recap(self) -> dict[str, int]:
+        """{"ok": 30, "changed": 0, ...} of localhost."""
+        found = re.search(r"^localhost\s+: (.*)$", self.output, re.MULTILINE)
+        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", found.group(1))} if found else {}
+
+
+@dataclass
+class Life:
+    """What each stage left behind, by its name."""
+
+    lab: Lab
+    runs: dict[str, Run] = field(default_factory=dict)
+    objects: dict[str, set[Identity]] = field(default_factory=dict)
+    pods: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    pod_groups: list[dict[str, Any]] = field(default_factory=list)
+    writes: dict[str, list[str]] = field(default_factory=dict)
+    uids: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def play(self, stage: str, playbook: str, *options: str) -> Run:
+        mark = self.lab.mark()
+        argv = [str(Path(sys.executable).parent / "ansible-playbook"), f"playbooks/{playbook}.yml"]
+        done = subprocess.run(
+            [*argv, "-i", "inventories/lab", *options],
+            cwd=CLONE,
+            env={**os.environ, "LAB_DIR": str(self.lab.root), "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.runs[stage] = Run(done.returncode, done.stdout + done.stderr)
+        self.writes[stage] = [
+            f"{event['verb']} {event['requestURI']}"
+            for event in self.lab.audit(mark, user=OURS, verbs=WRITES)
+            if "dryRun=All" not in event["requestURI"]
+            and event.get("objectRef", {}).get("resource") not in QUESTIONS
+            and event.get("objectRef", {}).get("subresource") != "token"
+        ]
+        return self.runs[stage]
+
+    def remember(self, stage: str) -> None:
+        """Every object that there is: kind, namespace, name and labels."""
+        kinds = self.lab.kubectl("api-resources", "--verbs=list", "-o", "name").split()
+        wanted = [kind for kind in kinds if kind.split(".")[0] not in NOT_OURS]
+        listed = json.loads(self.lab.kubectl("get", ",".join(wanted), "-A", "-o", "json"))["items"]
+        self.objects[stage] = {
+            (
+                item["kind"],
+                item["metadata"].get("namespace", ""),
+                item["metadata"]["name"],
+                tuple(sorted((item["metadata"].get("labels") or {}).items())),
+            )
+            for item in listed
+        }
+        self.pods[stage] = [item for item in listed if item["kind"] == "Pod"]
+        self.uids[stage] = {item["metadata"]["name"]: item["metadata"]["uid"] for item in self.pods[stage]}
+
+
+@pytest.fixture(scope="module")
+def life(make_lab: Callable[..., Lab]) -> Life:
+    one = Life(make_lab(inventory_path=CLONE / "inventories" / "lab"))
+    one.remember("empty")
+    one.play("check", "site", "--check", "--diff")
+    one.remember("checked")
+    one.play("misspelt", "site", "-e", json.dumps({"multinode_workloads": [{"nmae": "x"}]}))
+    one.play("first", "site")
+    one.remember("served")
+    one.pod_groups = one.lab.get("podgroups.scheduling.volcano.sh", "-n", "inference")
+    one.play("second", "site")
+    one.play("verify", "verify")
+    one.play("too large", "rollout", "-e", "lab_show_too_large=true")
+    one.remember("crowded")
+    one.play("check teardown", "teardown", "--check", "-e", "lab_show_too_large=true")
+    one.remember("still there")
+    one.play("teardown", "teardown", "-e", "lab_show_too_large=true")
+    one.remember("gone")
+    one.play("teardown again", "teardown")
+    one.play("served again", "site")
+    one.play("teardown with definitions", "teardown", "-e", "multinode_remove_crds=true")
+    return one
+
+
+def engine_pods(life: Life, stage: str, workload: str) -> list[dict[str, Any]]:
+    return [pod for pod in life.pods[stage] if pod["metadata"]["labels"].get("dynamo.multinode/workload") == workload]
+
+
+def test_check_mode_on_an_empty_cluster_is_clean_and_writes_nothing(life: Life) -> None:
+    run = life.runs["check"]
+    assert run.code == 0, run.output
+    assert "would create (not validated)" in run.output
+    assert life.writes["check"] == []
+    assert life.objects["checked"] == life.objects["empty"]
+
+
+def test_diff_shows_what_would_be_made(life: Life) -> None:
+    assert re.search(r"^\+.*kind: LeaderWorkerSet", life.runs["check"].output, re.MULTILINE), life.runs["check"].output
+
+
+def test_a_misspelt_key_stops_the_play_before_anything_is_written(life: Life) -> None:
+    run = life.runs["misspelt"]
+    assert run.code == 2
+    assert "multinode_workloads[0].nmae" in run.output
+    assert "did you mean name" in run.output
+    assert life.writes["misspelt"] == []
+
+
+def test_the_first_run_serves(life: Life) -> None:
+    run = life.runs["first"]
+    assert run.code == 0, run.output
+    assert run.recap["changed"] > 0
+    assert run.recap["failed"] == 0
+
+
+def test_engines_are_bound_by_volcano_as_whole_gangs(life: Life) -> None:
+    for workload, engines, ranks in (("llama-405b", 2, 2), ("deepseek-r1", 1, 4)):
+        pods = engine_pods(life, "served", workload)
+        assert len(pods) == engines * ranks
+        assert {pod["spec"]["schedulerName"] for pod in pods} == {"volcano"}
+        assert all(pod["spec"].get("nodeName") for pod in pods)
+        groups = [group for group in life.pod_groups if group["metadata"]["name"].startswith(f"{workload}-worker-")]
+        assert [group["spec"]["minMember"] for group in groups] == [ranks] * engines
+
+
+def test_one_rank_per_machine_and_one_rack_per_packed_engine(life: Life) -> None:
+    by_engine: dict[str, list[str]] = {}
+    for pod in engine_pods(life, "served", "llama-405b"):
+        group = pod["metadata"]["labels"]["leaderworkerset.sigs.k8s.io/group-index"]
+        by_engine.setdefault(group, []).append(pod["spec"]["nodeName"])
+    assert sorted(by_engine) == ["0", "1"]
+    for nodes in by_engine.values():
+        assert len(set(nodes)) == 2
+        assert len({node.rsplit("-", 1)[0] for node in nodes}) == 1, nodes  # gpu-a-N is in rack-a
+    nodes = [pod["spec"]["nodeName"] for pod in engine_pods(life, "served", "deepseek-r1")]
+    assert len(set(nodes)) == 4
+
+
+def test_the_scheduler_that_bound_them_is_volcano(life: Life) -> None:
+    bindings = [
+        event
+        for event in life.lab.audit(verbs=("create",))
+        if event.get("objectRef", {}).get("subresource") == "binding"
+        and event["objectRef"].get("namespace") == "inference"
+    ]
+    assert {event["user"]["username"] for event in bindings} == {
+        "system:serviceaccount:volcano-system:volcano-scheduler"
+    }
+
+
+def test_the_second_run_changes_and_writes_nothing(life: Life) -> None:
+    run = life.runs["second"]
+    assert run.code == 0, run.output
+    assert run.recap["changed"] == 0
+    assert life.writes["second"] == []
+
+
+def test_the_second_run_starts_no_helm(life: Life) -> None:
+    assert life.runs["first"].output.count("Bring the release to its version and values") == 2
+    assert "Bring the release to its version and values" not in life.runs["second"].output
+
+
+def test_the_report_proves_each_engine(life: Life) -> None:
+    assert life.runs["verify"].code == 0, life.runs["verify"].output
+    folder = life.lab.root / "report"
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert [engine["gang"]["honoured"] for engine in report["engines"]] == [True, True, True]
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
+    suite = ElementTree.parse(folder / "report.xml").getroot()
+    assert not list(suite.iter("failure"))
+    assert len(list(suite.iter("testcase"))) >= 9
+
+
+def test_too_few_gpus_bind_nothing_and_the_play_says_what_is_missing(life: Life) -> None:
+    run = life.runs["too large"]
+    assert run.code == 2
+    assert "inference/too-large" in run.output
+    assert "1 engine x 4 machines x 8 = 32 GPUs" in run.output
+    assert "16 of 32 GPUs are free" in run.output
+    pods = engine_pods(life, "crowded", "too-large")
+    assert len(pods) == 4
+    assert not [pod["metadata"]["name"] for pod in pods if pod["spec"].get("nodeName")]
+
+
+def test_what_serves_is_left_alone_when_another_workload_fails(life: Life) -> None:
+    served = {name: uid for name, uid in life.uids["served"].items() if not name.startswith("too-large")}
+    assert served.items() <= life.uids["crowded"].items()
+
+
+def test_checking_a_teardown_removes_nothing(life: Life) -> None:
+    run = life.runs["check teardown"]
+    assert run.code == 0, run.output
+    assert life.writes["check teardown"] == []
+    assert life.objects["still there"] == life.objects["crowded"]
+
+
+def test_teardown_leaves_what_was_there_before(life: Life) -> None:
+    run = life.runs["teardown"]
+    assert run.code == 0, run.output
+    left = {item for item in life.objects["gone"] - life.objects["empty"] if item[:3] not in VOLCANO_QUEUES}
+    assert left == set()
+    assert life.objects["empty"] - life.objects["gone"] == set()
+
+
+def test_teardown_keeps_the_definitions(life: Life) -> None:
+    kept = life.runs["teardown again"]
+    assert kept.code == 0, kept.output
+    assert kept.recap["changed"] == 0
+    assert life.writes["teardown again"] == []
+
+
+def test_a_torn_down_cluster_can_be_served_again(life: Life) -> None:
+    run = life.runs["served again"]
+    assert run.code == 0, run.output
+    assert "3 of 3 gangs honoured" in run.output
+
+
+def test_definitions_go_when_asked(life: Life) -> None:
+    run = life.runs["teardown with definitions"]
+    assert run.code == 0, run.output
+    left = [item["metadata"]["name"] for item in life.lab.get("customresourcedefinitions")]
+    assert [name for name in left if name.endswith((".volcano.sh", ".x-k8s.io"))] == []
