@@ -61,6 +61,8 @@ __all__ = [
     "parse_machines",
     "parse_settings",
     "parse_workloads",
+    "read_machines",
+    "read_settings",
     "read_workloads",
 ]
 
@@ -82,6 +84,15 @@ def parse_machines(
     raw: Sequence[Mapping[str, Any]], root: str = "multinode_node", levels: Sequence[str] = ("zone", "block", "rack")
 ) -> tuple[Machine, ...]:
     """The ``multinode_node`` of every host, each with ``name``. Raises SpecError; paths read ``root[name].key``."""
+    machines, problems = read_machines(raw, root, levels)
+    _raise(problems)
+    return machines
+
+
+def read_machines(
+    raw: Sequence[Mapping[str, Any]], root: str = "multinode_node", levels: Sequence[str] = ("zone", "block", "rack")
+) -> tuple[tuple[Machine, ...], list[Problem]]:
+    """The machines without a problem, and the problems of the others."""
     reader = Reader()
     machines: list[Machine] = []
     seen: set[str] = set()
@@ -97,12 +108,18 @@ def parse_machines(
         if len(reader.found) == before:
             domains = {level: values[level] for level in levels if values[level]}
             machines.append(Machine(domains=domains, **{entry.name: values[entry.name] for entry in MACHINE}))
-    _raise(reader.problems())
-    return tuple(machines)
+    return tuple(machines), reader.problems()
 
 
 def parse_settings(raw: Mapping[str, Any], prefix: str = "multinode_") -> Settings:
     """The cluster's choices, keys without ``multinode_``. Raises SpecError; paths read ``multinode_<key>``."""
+    settings, problems = read_settings(raw, prefix)
+    _raise(problems)
+    return settings
+
+
+def read_settings(raw: Mapping[str, Any], prefix: str = "multinode_") -> tuple[Settings, list[Problem]]:
+    """The settings, with the default where one cannot be read, and what is wrong with those."""
     reader = Reader()
     values: dict[str, Any] = {entry.name: entry.default for entry in SETTINGS}
     known = by_name(SETTINGS)
@@ -113,8 +130,7 @@ def parse_settings(raw: Mapping[str, Any], prefix: str = "multinode_") -> Settin
             values[key] = reader.value(known[key], value, (f"{prefix}{key}",))
     if not values["topology_levels"]:
         values["topology_levels"] = dict(known["topology_levels"].default)
-    _raise(reader.problems())
-    return Settings(**values)
+    return Settings(**values), reader.problems()
 
 
 def parse_workloads(

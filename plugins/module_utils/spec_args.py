@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, plan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, machines_from_facts, plan
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import (
-    Machine,
-    Problem,
-    Settings,
     SpecError,
-    parse_machines,
-    parse_settings,
+    read_machines,
+    read_settings,
     read_workloads,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import LEVELS
@@ -39,21 +36,12 @@ _SETTINGS = ("orchestrator", "scheduler", "workload_api", "dynamo_version", "top
 
 def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> FleetPlan:
     """Parses and plans the parameters of a module. Raises SpecError with everything that is wrong in any of them."""
-    problems: list[Problem] = []
-    settings = Settings()
-    try:
-        settings = parse_settings({key: params.get(key) for key in _SETTINGS})
-    except SpecError as error:
-        problems += error.problems
-    machines: tuple[Machine, ...] = ()
-    try:
-        levels = tuple(dict.fromkeys([*LEVELS, *settings.topology_levels]))
-        machines = parse_machines(params.get("machines") or [], levels=levels)
-    except SpecError as error:
-        problems += error.problems
-    # Workloads cannot be judged against machines or settings that could not be read.
-    if problems:
-        raise SpecError(problems)
+    settings, problems = read_settings({key: params.get(key) for key in _SETTINGS})
+    levels = tuple(dict.fromkeys([*LEVELS, *settings.topology_levels]))
+    machines, found = read_machines(params.get("machines") or [], levels=levels)
+    problems += found
+    if not params.get("machines"):
+        machines = machines_from_facts(facts)
     workloads, found = read_workloads(
         params.get("workloads") or [],
         machines=machines,
@@ -65,7 +53,9 @@ def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> F
     try:
         fleet = plan(workloads, machines, settings, facts)
     except SpecError as error:
-        raise SpecError([*problems, *error.problems]) from None
+        # A setting that cannot be read stands at auto here: what that would ask is not to be answered as well.
+        mentioned = {problem.path for problem in problems}
+        raise SpecError([*problems, *(one for one in error.problems if one.path not in mentioned)]) from None
     if problems:
         raise SpecError(problems)
     return fleet

@@ -127,6 +127,20 @@ def test_sglang_over_nodes_without_dynamo() -> None:
     assert native("sglang", False, 4, 8) == launch
 
 
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_names_and_revisions_are_passed_on(backend: str) -> None:
+    asked = request(backend, 2, 8, served_model_name="served", model_revision="abc")
+    told = values(list(BACKENDS[backend].dynamo(asked).args))
+    assert told["--served-model-name"] == "served"
+    assert told.get("--revision") == (None if backend == "trtllm" else "abc")
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_pipelines_are_passed_on(backend: str) -> None:
+    told = values(list(BACKENDS[backend].dynamo(request(backend, 2, 8, "tensor_pipeline")).args))
+    assert told["--pp-size" if backend == "sglang" else "--pipeline-parallel-size"] == "2"
+
+
 def test_sglang_attention_data_parallel() -> None:
     told = values(native("sglang", True, 2, 8, "data").args)
     assert (told["--tp-size"], told["--dp-size"], told["--ep-size"]) == ("16", "16", "16")

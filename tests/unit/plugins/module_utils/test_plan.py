@@ -12,7 +12,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.plan import Choic
 from ansible_collections.dynamo.multinode.plugins.module_utils.report_table import plan_table
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import Settings, SpecError
 
-from tests.unit.plugins.module_utils.inputs import PRODUCT, component, dynamo, fleet, native, workload
+from tests.unit.plugins.module_utils.inputs import PRODUCT, component, dynamo, fleet, machines, native, workload
 
 
 def cluster(*present: str, **over: Any) -> dict[str, Any]:
@@ -173,3 +173,25 @@ def test_the_table_names_engines_demand_capacity_and_findings() -> None:
     assert f"{PRODUCT}: 144 GPUs wanted, 64 in the fleet" in lines
     assert "default/old: absent" in lines
     assert any(line.startswith("warning MN-F83") for line in lines)
+
+
+def test_machines_settings_and_workloads_are_wrong_at_once() -> None:
+    with pytest.raises(SpecError) as error:
+        native(
+            workload(component(parallelism={"tensor": 12})),
+            orchestrator="groove",
+            machines=[*machines(), {"name": "odd", "gpu_count": "many"}],
+        )
+    assert [problem.path for problem in error.value.problems] == [
+        "multinode_orchestrator",
+        "multinode_node[odd].gpu_count",
+        "multinode_workloads[0].components.engine.parallelism.tensor",
+    ]
+
+
+def test_without_machines_defaults_come_from_the_clusters_nodes() -> None:
+    nodes = [{"name": f"n{i}", "gpus": 4, "gpu_product": PRODUCT, "domains": {}} for i in range(2)]
+    plan = native(
+        workload({"name": "engine", "node_count": 2}), machines=[], facts=cluster("lws", "volcano", nodes=nodes)
+    )
+    assert plan.workloads[0].components[0].gpus_per_node == 4

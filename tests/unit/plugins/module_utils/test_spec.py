@@ -19,7 +19,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec import (
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_merge import depth
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import WORKLOAD
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.plugins.module_utils.inputs import PRODUCT, component, machine, machines, only, problems, workload
@@ -418,7 +418,6 @@ def exists(path: str, sources: dict[str, Any]) -> bool:
     return False
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     change=st.dictionaries(st.sampled_from([*KEYS, "nope"]), ANYTHING, max_size=3),
     part=st.dictionaries(st.sampled_from(COMPONENT_KEYS), ANYTHING, max_size=3),
