@@ -115,8 +115,8 @@ HEAD = """\
 
 <!-- Written by `python -m tools.variables` from plugins/module_utils/spec_schema.py; a test compares the two. -->
 
-Every scalar may be given as a string, as surveys and `-e` do. An unknown key is an error that names the nearest known one.
-All errors are reported at once, each with its path.
+Every scalar may be given as a string, as surveys and `-e` do. An unknown key is an error that names the nearest known
+one. All errors are reported at once, each with its path.
 """
 
 
