@@ -36,8 +36,8 @@ lab-down: setup ## stop the lab; nothing of it stays running
 lab-status: setup ## what runs in the lab
 	@$(RUN) lab status
 
-test: setup ## everything below, fastest first, with one summary at the end
-	@$(RUN) tools.check
+test: setup ## everything below, fastest first, with one summary at the end; ARGS="lint unit" selects
+	@$(RUN) tools.check $(ARGS)
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint (production), antsibull-changelog, shellcheck
 	@$(RUN) tools.lint
