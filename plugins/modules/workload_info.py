@@ -233,7 +233,7 @@ def survey(client: Client, params: Mapping[str, Any]) -> Report:
         client, levels, ["components", "queues"] if params["machines"] else ["components", "queues", "nodes"]
     )
     fleet = load(params, facts)
-    namespaces = [workload.namespace for workload in (*fleet.workloads, *fleet.absent)]
+    namespaces = {one.namespace for one in fleet.workloads} | {one.namespace for one in fleet.absent}
     seen = snapshot.read(client, namespaces, events=False)
     engines = placement(fleet, seen, levels)
     if not all(engine["ready"] for engine in engines):

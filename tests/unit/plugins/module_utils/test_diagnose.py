@@ -110,6 +110,7 @@ def test_f88_recording_an_engine_of_one_machine_lost_its_pod_group() -> None:
         recorded("07-scale-2-3-delete/010-pod-deleted.json"),
     )
     assert found.details["id"] == "MN-F88"
+    assert "LWS does not make it again for an engine of one machine" in found.cause
 
 
 def test_f18_recording_exclusive_topology_and_volcano_wait_for_each_other() -> None:
@@ -220,6 +221,31 @@ def test_the_scheduler_is_quoted_where_there_is_room() -> None:
         event("llama-worker-0", "FailedScheduling", "0/2 tasks in gang unschedulable: pod group is ready"),
     )
     assert "0/4 nodes are unavailable: 4 Insufficient memory." in explain(workload(), seen).cause
+
+
+def test_the_warning_about_a_gang_that_was_bound_is_never_quoted() -> None:
+    objects = waiting("llama-worker", 2)
+    for item in objects[1:-1]:
+        item["status"]["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "message": "0/2 tasks in gang unschedulable: pod group is ready",
+            }
+        ]
+    assert explain(workload(), snapshot(*NODES, queue(), *objects)).cause.endswith("the scheduler says: nothing")
+
+
+def test_finished_pods_hold_nothing_and_sidecars_do() -> None:
+    done = pod("job", namespace="other", on="n0")
+    done["status"]["phase"] = "Succeeded"
+    helped = pod("helped", namespace="other", on="n1", gpus=1)
+    helped["spec"]["initContainers"] = [
+        {"name": "sidecar", "restartPolicy": "Always", "resources": {"limits": {"nvidia.com/gpu": "2"}}},
+        {"name": "init", "resources": {"limits": {"nvidia.com/gpu": "2"}}},
+    ]
+    found = explain(workload(), snapshot(NODES[0], NODES[1], queue(), *waiting("llama-worker", 2), done, helped))
+    assert "13 of 16 GPUs are free, held by other/helped 3" in found.cause
 
 
 # -- queues, gates, machines, containers -----------------------------------------------------------------------

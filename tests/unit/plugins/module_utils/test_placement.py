@@ -85,6 +85,11 @@ def test_f82_another_scheduler_is_no_gang_although_a_pod_group_runs() -> None:
     assert "default-scheduler" in engine["gang"]["why"]
 
 
+def test_f82_half_an_engine_is_no_gang() -> None:
+    engine = only(workload(), snapshot(*NODES, *engine_objects("llama-worker", ["n0", None])))
+    assert (engine["gang"]["honoured"], engine["gang"]["why"]) == (False, "only 1 of 2 ranks are bound")
+
+
 def test_f82_bound_without_a_pod_group_is_no_gang() -> None:
     pods = [item for item in engine_objects("llama-worker", ["n0", "n1"]) if "minMember" not in item["spec"]]
     assert only(workload(), snapshot(*NODES, *pods))["gang"]["honoured"] is False
