@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 IMAGE = re.compile(r"(?:^|/)(vc-scheduler|vc-controller-manager|vc-webhook-manager|lws)(?:[:@]|$)")
 # A watch event that cannot concern us is thrown away before it is parsed: fleets have thousands of pods.
-HINT = re.compile(rb'"image":"[^"]*?(?:vc-scheduler|vc-controller-manager|vc-webhook-manager|/lws)[:@"]')
+HINT = re.compile(rb'"image":"(?:[^"]*/)?(?:vc-scheduler|vc-controller-manager|vc-webhook-manager|lws)[:@"]')
 TOKEN_SECONDS = 3607
 BUSY_SECONDS, IDLE_SECONDS = 0.15, 2.0
 SERVICES_FRESH_SECONDS = 5.0

@@ -81,7 +81,7 @@ def _start(layout: Layout, programs: dict[str, Path], charted: dict[str, Path]) 
     for path in charted.values():
         _link(layout.charts / path.name, path)
     state["name"] = layout.name
-    state["version"] = _version(layout, state, programs)
+    state["version"] = _version(layout, state)
     if running and read_json(layout.run_file).get("version") != state["version"]:
         print(f"lab {layout.name}: its programs or settings have changed; starting it again")
         _stop(layout, state)
@@ -93,12 +93,13 @@ def _start(layout: Layout, programs: dict[str, Path], charted: dict[str, Path]) 
     return state
 
 
-def _version(layout: Layout, state: dict[str, Any], programs: dict[str, Path]) -> str:
+def _version(layout: Layout, state: dict[str, Any]) -> str:
     """A digest of everything that a running supervisor would have to be started again for."""
     digest = hashlib.sha256()
     for spec in controlplane.specs(layout, state):
         digest.update(repr(spec.argv).encode())
-    digest.update(repr(sorted((name, str(path)) for name, path in programs.items())).encode())
+    # Which programs, not where they are: a lab in use is not to be restarted because somebody names another folder.
+    digest.update(repr([binaries.cached_path(program).parent.name for program in binaries.PROGRAMS]).encode())
     for text in (
         controlplane.AUDIT_POLICY,
         *(path.read_text("utf-8") for path in sorted(controlplane.STAGES.iterdir())),

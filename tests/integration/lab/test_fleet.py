@@ -71,7 +71,9 @@ def test_nodes_follow_the_inventory(fleet_lab: Lab, tmp_path: Path) -> None:
 
 def test_a_pod_runs_on_a_new_node(fleet_lab: Lab) -> None:
     fleet_lab.up()
-    fleet_lab.kubectl("run", "probe", "--image=example.com/none:1", "--restart=Never")
+    containers = [{"name": name, "image": f"example.com/{name}:1"} for name in ("engine", "sidecar")]
+    spec = {"containers": containers, "initContainers": [{"name": "first", "image": "example.com/first:1"}]}
+    fleet_lab.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec})
     fleet_lab.kubectl("wait", "pod/probe", "--for=condition=Ready", "--timeout=60s")
     assert fleet_lab.get("pod", "probe")["spec"]["nodeName"] == "lab-system-0"
 
