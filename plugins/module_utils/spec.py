@@ -182,9 +182,8 @@ class _Workloads:
         self.problems: list[Problem] = []
         self.overlays = self._mapping(overlays, self.roots[0])
         self.defaults = self._mapping(defaults, self.roots[1])
-        for key in ("name",):
-            if key in self.defaults:
-                self._problem(f"{self.roots[1]}.{key}", self.defaults[key], "cannot be the same for every workload")
+        if "name" in self.defaults:
+            self._problem(f"{self.roots[1]}.name", self.defaults["name"], "cannot be the same for every workload")
 
     def read(self, raw: object) -> tuple[tuple[Workload, ...], list[Problem]]:
         reader = Reader()
@@ -193,7 +192,7 @@ class _Workloads:
             reader.add((self.root,), raw, "is an empty list; at least one workload")
         self.problems += reader.problems()
         workloads: list[Workload] = []
-        seen: dict[tuple[str, str], str] = {}
+        seen: dict[tuple[str, str], int] = {}
         names = [item.get("name") for item in items if isinstance(item, Mapping)]
         for name in self.overlays:
             if name not in names:
@@ -201,19 +200,27 @@ class _Workloads:
                 self._problem(f"{self.roots[0]}.{name}", name, f"names no workload{nearest(name, known)}")
         for index, item in enumerate(items):
             workload = self._workload(item, index)
-            if workload is None:
-                continue
-            key = (workload.name, workload.namespace)
-            if key in seen:
+            name, namespace = self._identity(item)
+            first = seen.setdefault((name, namespace), index)
+            if name and first != index:
                 message = (
-                    f"is {workload.name!r} in namespace {workload.namespace!r}, the same as {seen[key]}; "
+                    f"is {name!r} in namespace {namespace!r}, the same as {self.root}[{first}]; "
                     "name and namespace together must be unique"
                 )
-                self._problem(f"{workload.path}.name", workload.name, message)
-            else:
-                seen[key] = workload.path
+                self._problem(f"{self.root}[{index}].name", name, message)
+            elif workload is not None:
                 workloads.append(workload)
         return tuple(workloads), self.problems
+
+    def _identity(self, raw: object) -> tuple[str, str]:
+        """Name and namespace as they are meant, whatever else is wrong with the workload."""
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
+            return "", ""
+        overlay = self.overlays.get(raw["name"])
+        sources = (overlay if isinstance(overlay, Mapping) else {}, raw, self.defaults)
+        namespaces = [source["namespace"] for source in sources if not blank(source.get("namespace"))]
+        namespace = namespaces[0] if namespaces else by_name(WORKLOAD)["namespace"].default
+        return str.__str__(raw["name"]).strip(), str(namespace).strip()
 
     def _workload(self, raw: object, index: int) -> Workload | None:
         path: tuple[str | int, ...] = (self.root, index)
@@ -229,10 +236,8 @@ class _Workloads:
             self._problem(f"{self.roots[0]}.{raw.get('name')}.name", overlay["name"], "cannot rename a workload")
         overlay = self._known_components(raw, overlay)
         merged = spec_merge.merged(self.defaults, raw, overlay)
-        try:
-            workload = self._build(reader, merged, path)
-        finally:
-            self._locate(reader, raw, overlay, path)
+        workload = self._build(reader, merged, path)
+        self._locate(reader, raw, overlay, path)
         return None if reader.found else workload
 
     def _known_components(self, raw: Mapping[str, Any], overlay: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -227,6 +227,11 @@ def test_name_and_namespace_are_unique_together() -> None:
     problem = only(problems(workload(), workload(), workload(namespace="other")))
     assert problem.path == "multinode_workloads[1].name"
     assert "multinode_workloads[0]" in problem.message
+    broken = workload(image="")
+    assert [found.path for found in problems(broken, workload())] == [
+        "multinode_workloads[0]",
+        "multinode_workloads[1].name",
+    ]
     assert only(problems(workload(), {"name": "llama", "namespace": "inference", "state": "absent"})).path.endswith(
         "[1].name"
     )
