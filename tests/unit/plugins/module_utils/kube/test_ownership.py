@@ -42,7 +42,7 @@ def reasons(rendered: dict[str, Any], there: dict[str, Any]) -> list[str]:
     return ownership.why_write(ownership.normalise(rendered), there, ME)
 
 
-UNCHANGED = {
+UNCHANGED: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "equal": ({"a": 1}, {"a": 1}, {"f:a": {}}),
     "foreign fields beside ours": ({"a": 1}, {"a": 1, "b": 2}, {"f:a": {}}),
     "defaults inside a keyed list": (
@@ -91,7 +91,7 @@ def test_nothing_to_write(case: str) -> None:
     assert reasons(wanted(rendered), live(there, fields)) == []
 
 
-CHANGED = {
+CHANGED: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "another value": ({"a": 2}, {"a": 1}, {"f:a": {}}, "spec.a differs"),
     "true is not 1": ({"a": True}, {"a": 1}, {"f:a": {}}, "spec.a differs"),
     "not ours yet, though equal": ({"a": 1, "b": 2}, {"a": 1, "b": 2}, {"f:a": {}}, "spec.b is not ours yet"),
@@ -171,7 +171,7 @@ def test_applied_in_another_version_is_sent() -> None:
 
 
 def test_an_object_of_only_a_name_needs_no_write() -> None:
-    bare = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x", "namespace": "n"}}
+    bare: dict[str, Any] = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x", "namespace": "n"}}
     there = {**bare, "metadata": {**bare["metadata"], "uid": "1", "managedFields": []}}
     assert reasons(bare, there) == []
 
