@@ -72,7 +72,7 @@ format: setup ## format Python and fix what ruff can fix
 
 changelog: setup ## merge changelogs/fragments into CHANGELOG.rst, under the version of galaxy.yml
 	@cd .cache/collections/ansible_collections/dynamo/multinode && \
-		antsibull-changelog release --update-existing
+		antsibull-changelog release --update-existing --reload-plugins
 
 lock: setup ## newest versions of the development requirements, into the locks
 	@$(RUN) tools.lock
