@@ -63,6 +63,17 @@ options:
       - A namespace that may not be read is taken to exist.
     type: bool
     default: true
+  remove_namespaces:
+    description:
+      - Delete the namespaces of absent workloads, where O(create_namespaces) made them and nothing else is left inside.
+    type: bool
+    default: false
+  cluster:
+    description:
+      - What to judge the workloads by instead of the cluster as it is, such as C(cluster_after) of
+        M(dynamo.multinode.cluster_info).
+      - For check mode, where what the same run would install is not there yet.
+    type: dict
 seealso:
   - module: dynamo.multinode.workload_plan
   - module: dynamo.multinode.workload_info
@@ -150,7 +161,7 @@ findings:
   elements: dict
 plan:
   description: What was derived from the workloads, as M(dynamo.multinode.workload_plan) returns it.
-  returned: when the workloads could be read
+  returned: when the workloads could be read, and none of them failed
   type: dict
 requests:
   description: How many requests were sent to the API server.
@@ -174,6 +185,8 @@ def main() -> None:
             "wait_timeout": {"type": "int"},
             "force_conflicts": {"type": "bool", "default": False},
             "create_namespaces": {"type": "bool", "default": True},
+            "remove_namespaces": {"type": "bool", "default": False},
+            "cluster": {"type": "dict"},
         },
         supports_check_mode=True,
     )

@@ -59,6 +59,7 @@ def module(lab: Lab, options: dict[str, Any], *flags: str, config: str | None = 
     argv += ["-e", f"ansible_python_interpreter={sys.executable}", *flags]
     argv += ["-m", "dynamo.multinode.apply", "-a", json.dumps(options), "localhost"]
     env = {**lab.env(), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"}
+    env["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
     if config is not None:
         env["K8S_AUTH_KUBECONFIG"] = config
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)

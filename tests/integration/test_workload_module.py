@@ -128,6 +128,44 @@ def test_the_life_of_a_workload(gang_lab: Lab, fresh: str) -> None:
     assert roll(gang_lab, absent(fresh)).result["changed"] is False
 
 
+def test_only_an_empty_namespace_of_ours_goes_with_its_last_workload(gang_lab: Lab, fresh: str) -> None:
+    roll(gang_lab, workload(fresh), workload(fresh, "other"))
+    gang_lab.kubectl("create", "-n", fresh, "configmap", "somebodys")
+
+    def remaining(*workloads: Object, check: bool = False) -> str:
+        answer = roll(gang_lab, *workloads, check=check, remove_namespaces=True)
+        assert answer.failure is None
+        return gang_lab.kubectl("get", "namespace", fresh, "--ignore-not-found", "-o", "name").strip()
+
+    assert remaining(absent(fresh)), "another workload is still in it"
+    assert remaining(absent(fresh, "other")), "it holds what somebody else made"
+    gang_lab.kubectl("delete", "-n", fresh, "configmap", "somebodys")
+    assert remaining(absent(fresh), check=True)
+    assert not remaining(absent(fresh))
+
+
+def test_a_namespace_of_somebody_else_and_claims_stay(lab: Lab, gang_lab: Lab, namespace: str) -> None:
+    cache = {"type": "pvc", "claim": "models", "create": True, "size": "1Gi"}
+    roll(gang_lab, workload(namespace, model_cache=cache, timeouts={"scheduled": "1s", "ready": "1s"}))
+    gone = roll(gang_lab, absent(namespace), remove_namespaces=True)
+    assert gone.failure is None
+    assert [claim["metadata"]["name"] for claim in gang_lab.get("-n", namespace, "persistentvolumeclaims")] == [
+        "models"
+    ]
+    assert gang_lab.kubectl("get", "namespace", namespace)
+
+
+def test_check_mode_can_be_told_what_the_cluster_will_be(gang_lab: Lab, fresh: str) -> None:
+    empty = {"components": {}, "queues": {"volcano": [], "kai": []}}
+    lacking = roll(gang_lab, workload(fresh), check=True, cluster=empty)
+    assert lacking.failure is not None
+    assert "MN-F20" in lacking.failure
+    there = {"present": True, "details": {"scheduler_provider": "volcano"}}
+    queues = {"volcano": [{"name": "default", "state": "Open"}], "kai": []}
+    told = {"components": {"lws": there, "volcano": there}, "queues": queues}
+    assert roll(gang_lab, workload(fresh), check=True, cluster=told).failure is None
+
+
 def test_another_number_of_machines_needs_consent(gang_lab: Lab, fresh: str) -> None:
     roll(gang_lab, workload(fresh))
     uid = gang_lab.get("-n", fresh, "leaderworkerset", "llama-worker")["metadata"]["uid"]
@@ -226,6 +264,7 @@ def test_the_module(gang_lab: Lab, fresh: str) -> None:
     argv += ["-e", f"ansible_python_interpreter={sys.executable}"]
     argv += ["-m", "dynamo.multinode.workload", "-a", json.dumps(options), "localhost"]
     env = {**gang_lab.env(), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"}
+    env["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     assert " => " in done.stdout, done.stdout + done.stderr
     found = json.JSONDecoder().raw_decode(done.stdout.split(" => ", 1)[1])[0]

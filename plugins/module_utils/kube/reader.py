@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
@@ -47,23 +47,35 @@ def namespace_foreign(
     behind by itself, ``known`` references, what has an owner, and what Kubernetes itself puts there. What may not be
     read counts as foreign.
     """
-    read = Reader(client)
     component = components.definition(str(record.get("component")))
-    own = {(kind, name) for _api, kind, name in component.leftovers} | _NAMESPACE_OWN
+    own = {(kind, name) for _api, kind, name in component.leftovers}
     own |= {(str(item["kind"]), str(item["metadata"]["name"])) for item in known}
-    foreign = set()
-    for item in (
-        item for items in client.map(lambda kind: read.list(*kind, namespace), _kinds(client)) for item in items
-    ):
-        meta = item["metadata"]
-        if item["kind"] in _PASSING_KINDS or (item["kind"], meta["name"]) in own or meta.get("ownerReferences"):
-            continue
-        if helm_owner(item) == (record.get("release"), namespace) or item.get("type") == "helm.sh/release.v1":
-            continue
-        if (meta.get("labels") or {}).get(components.MANAGED_BY) == components.MANAGER:
-            continue
-        foreign.add(f"{item['kind']}/{meta['name']}")
-    return sorted(foreign | {f"{kind}, which may not be read" for kind in read.unreadable})
+
+    def expected(item: Mapping[str, Any]) -> bool:
+        return (
+            (item["kind"], item["metadata"]["name"]) in own
+            or helm_owner(item) == (record.get("release"), namespace)
+            or item.get("type") == "helm.sh/release.v1"
+            or (item["metadata"].get("labels") or {}).get(components.MANAGED_BY) == components.MANAGER
+        )
+
+    return namespace_contents(client, namespace, expected)
+
+
+def namespace_contents(client: Client, namespace: str, expected: Callable[[Mapping[str, Any]], bool]) -> list[str]:
+    """What a namespace holds that nobody ``expected``: ``Kind/name``, sorted. One LIST per served namespaced kind.
+
+    Not counted either: what has an owner, and what Kubernetes itself puts there. What may not be read counts.
+    """
+    read = Reader(client)
+    found = set()
+    for items in client.map(lambda kind: read.list(*kind, namespace), _kinds(client)):
+        for item in items:
+            meta = item["metadata"]
+            passing = item["kind"] in _PASSING_KINDS or (item["kind"], meta["name"]) in _NAMESPACE_OWN
+            if not (passing or meta.get("ownerReferences") or expected(item)):
+                found.add(f"{item['kind']}/{meta['name']}")
+    return sorted(found | {f"{kind}, which may not be read" for kind in read.unreadable})
 
 
 def _kinds(client: Client) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import diagnose
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import facts
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.objects import Answer, summary
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import namespace_contents
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.replace import why_replace
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import OnChange, Outcome, Ref
@@ -26,6 +27,8 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec import SpecE
 
 WORKLOAD_LABEL = "dynamo.multinode/workload"
 OWN = f"{engine.MANAGED_BY}={FIELD_MANAGER}"
+# What is not deleted with a workload: somebody's data
+KEPT = "PersistentVolumeClaim"
 # What is waited for; claims and Services are ready when their pods are
 SERVED = ("LeaderWorkerSet", "DynamoGraphDeployment")
 CHOICES = ("orchestrator", "scheduler", "workload_api")
@@ -109,6 +112,8 @@ def roll_out(
         answer.failure = summary([str(finding) for finding in errors], len(fleet.workloads), "workloads")
         return answer
     gone, removed = _remove(client, fleet, check=check, wait=bool(params["wait"]))
+    if params.get("remove_namespaces") and not any(result.error for result in removed):
+        removed += _remove_namespaces(client, fleet, removed, check=check, wait=bool(params["wait"]))
     _apply(client, rollouts, params, check)
     waited = bool(params["wait"]) and not check
     if waited:
@@ -118,6 +123,8 @@ def roll_out(
 
 def _facts(client: Client, params: Mapping[str, Any]) -> dict[str, Any] | None:
     """The cluster's facts, where a choice is left to it; otherwise it need not be read (nor be readable)."""
+    if params.get("cluster"):
+        return dict(params["cluster"])
     if all((params.get(choice) or "auto") != "auto" for choice in CHOICES):
         return None
     return dict(facts(client, params.get("topology_levels") or None))
@@ -198,7 +205,8 @@ def _remove(client: Client, fleet: FleetPlan, *, check: bool, wait: bool) -> tup
         selector = f"{OWN},{WORKLOAD_LABEL} in ({','.join(sorted(set(names[namespace])))})"
         return client.list(*kind, namespace, label_selector=selector)
 
-    for objects in client.map(listed, [(kind, namespace) for namespace in sorted(names) for kind in KINDS]):
+    kinds = [kind for kind in KINDS if kind[1] != KEPT]
+    for objects in client.map(listed, [(kind, namespace) for namespace in sorted(names) for kind in kinds]):
         for obj in objects:
             meta = obj["metadata"]
             found.setdefault((meta["namespace"], meta["labels"][WORKLOAD_LABEL]), []).append(Ref.of(obj))
@@ -232,6 +240,27 @@ def _remove(client: Client, fleet: FleetPlan, *, check: bool, wait: bool) -> tup
             }
         )
     return entries, list(results.values())
+
+
+def _remove_namespaces(
+    client: Client, fleet: FleetPlan, removed: Sequence[Result], *, check: bool, wait: bool
+) -> list[Result]:
+    """Delete the namespaces of absent workloads that we made and that hold nothing else any more."""
+    kept = {workload.namespace for workload in fleet.workloads}
+    going = {(result.kind, result.name, result.namespace) for result in removed}
+    empty = []
+    for name in sorted({workload.namespace for workload in fleet.absent} - kept):
+        namespace = client.get("v1", "Namespace", name)
+        labels = (namespace or {}).get("metadata", {}).get("labels") or {}
+        if labels.get(engine.MANAGED_BY) != FIELD_MANAGER:
+            continue
+
+        def expected(item: Mapping[str, Any], name: str = name) -> bool:
+            return (item["kind"], item["metadata"]["name"], name) in going
+
+        if not namespace_contents(client, name, expected):
+            empty.append(Ref("v1", "Namespace", None, name))
+    return engine.remove(client, empty, check=check, wait_timeout=REMOVE_TIMEOUT, wait_gone=wait)
 
 
 # -- wait -------------------------------------------------------------------------------------------------------
@@ -331,4 +360,6 @@ def _answer(
     ]
     if failures:
         answer.failure = summary(failures, len(entries), "workloads")
+        # Ansible prints all of a failure's result: the plan would bury the message
+        del answer.result["plan"]
     return answer
