@@ -533,7 +533,7 @@ def judge(component: Component, found: Mapping[str, Any], kubernetes: str) -> tu
                 f"its owner: {patch}",
             )
         )
-    if details.get("may_create_podgroups") is False:
+    elif details.get("may_create_podgroups") is False:  # the chart grants it with the provider: one patch mends both
         findings.append(
             Finding(
                 "MN-F33",

@@ -207,7 +207,8 @@ def test_provision_refuses_somebody_elses():
     ],
 )
 def test_an_lws_that_makes_no_gangs_is_found_with_the_patch_for_its_owner(source, patch):
-    found = {**lws_release(), "source": source, "details": {"scheduler_provider": None, "config": "lws-manager-config"}}
+    details = {"scheduler_provider": None, "config": "lws-manager-config", "may_create_podgroups": False}
+    found = {**lws_release(), "source": source, "details": details}
     decision = decide(lws(), found, KUBERNETES)
     assert decision.action == "adopt"
     (finding,) = decision.findings
