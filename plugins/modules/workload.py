@@ -154,6 +154,14 @@ workloads:
     details:
       description: What the diagnosis found, as data.
       type: dict
+lines:
+  description: What became of each workload, a line each, to be shown.
+  returned: when the workloads could be read
+  type: list
+  elements: str
+  sample:
+    - "inference/llama-405b: created; 2 engines, 32 GPUs, ready"
+    - "inference/new: would create (not validated): Service new, LeaderWorkerSet new-worker; 1 engine, 8 GPUs"
 findings:
   description: What the checks have to say about the workloads (id, severity, subject, message, remedy).
   returned: when the workloads could be read

@@ -28,8 +28,8 @@ OURS = "dynamo-multinode"
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 # Asking is not writing, although it is a POST.
 QUESTIONS = ("selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "subjectaccessreviews")
-# What the cluster makes by itself and keeps, or forgets when it likes.
-NOT_OURS = ("events", "leases", "customresourcedefinitions")
+# What the cluster forgets when it likes; and definitions, which stay, with the API services behind them.
+NOT_OURS = ("events", "leases", "customresourcedefinitions", "apiservices")
 VOLCANO_QUEUES = {("Queue", "", "root"), ("Queue", "", "default")}
 
 Identity = tuple[str, str, str, tuple[tuple[str, str], ...]]
@@ -217,7 +217,7 @@ def test_too_few_gpus_bind_nothing_and_the_play_says_what_is_missing(life: Life)
     run = life.runs["too large"]
     assert run.code == 2
     assert "inference/too-large" in run.output
-    assert "1 engine x 4 machines x 8 = 32 GPUs" in run.output
+    assert "1 engine x 4 machines x 8 = 32 NVIDIA-H100-80GB-HBM3 GPUs, 0 of 1 placed" in run.output
     assert "16 of 32 GPUs are free" in run.output
     pods = engine_pods(life, "crowded", "too-large")
     assert len(pods) == 4

@@ -156,7 +156,7 @@ def test_a_namespace_of_somebody_else_and_claims_stay(lab: Lab, gang_lab: Lab, n
 
 
 def test_check_mode_can_be_told_what_the_cluster_will_be(gang_lab: Lab, fresh: str) -> None:
-    empty = {"components": {}, "queues": {"volcano": [], "kai": []}}
+    empty: Object = {"components": {}, "queues": {"volcano": [], "kai": []}}
     lacking = roll(gang_lab, workload(fresh), check=True, cluster=empty)
     assert lacking.failure is not None
     assert "MN-F20" in lacking.failure

@@ -361,8 +361,11 @@ class Client:
             body["preconditions"] = {"uid": uid}
         if dry_run:
             body["dryRun"] = ["All"]
+        # The API server obeys the body; the query is for those who read its audit log
+        query = {"dryRun": "All"} if dry_run else None
         try:
-            return self.request("DELETE", self.resource(api_version, kind).path(name, _namespace(namespace)), body=body)
+            path = self.resource(api_version, kind).path(name, _namespace(namespace))
+            return self.request("DELETE", path, query=query, body=body)
         except NoSuchKind:
             return None
         except ApiError as error:

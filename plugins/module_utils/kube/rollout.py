@@ -345,6 +345,7 @@ def _answer(
         {
             "changed": any(result.changed for result in results),
             "workloads": entries,
+            "lines": [_line(entry) for entry in entries],
             "findings": [finding.to_dict() for finding in fleet.findings],
             "plan": fleet.to_dict(),
             "requests": client.requests,
@@ -363,3 +364,15 @@ def _answer(
         # Ansible prints all of a failure's result: the plan would bury the message
         del answer.result["plan"]
     return answer
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    """What became of one workload, in a sentence: ``inference/llama: created; 2 engines, 32 GPUs, ready``."""
+    unseen = [f"{item['kind']} {item['name']}" for item in entry["objects"] if item["action"] == "would_create"]
+    said = f"would create (not validated): {', '.join(unseen)}" if unseen else str(entry["action"])
+    if entry["engines"]:
+        engines = "1 engine" if entry["engines"] == 1 else f"{entry['engines']} engines"
+        said += f"; {engines}, {entry['total_gpus']} GPUs"
+    if entry["ready"] is not None:
+        said += ", ready" if entry["ready"] else ", not ready"
+    return f"{entry['namespace']}/{entry['name']}: {said}"

@@ -368,14 +368,14 @@ class FakeReader:
         self.forbidden = forbidden
         self.asked: list[tuple[str, str | None]] = []
 
+    def map(self, fn: Any, items: Any) -> list[Any]:
+        return [fn(item) for item in items]
+
     def list(self, api_version: str, kind: str, namespace: str | None = None, **_: Any) -> list[dict[str, Any]]:
         self.asked.append((kind, namespace))
         if (kind, namespace) in self.forbidden:
             raise ApiError(403, "Forbidden", f"cannot list {kind}")
         return [{"metadata": {"name": "x", "namespace": namespace}}]
-
-    def map(self, fn: Any, items: Any) -> list[Any]:
-        return [fn(item) for item in items]
 
 
 def test_one_list_per_kind() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.unit.plugins.module_utils.inputs import component, dynamo, native, objects, workload
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 DATA = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), TEXT),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
