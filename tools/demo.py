@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ def steps(folder: Path) -> tuple[Step, ...]:
 
 def farewell(folder: Path) -> list[str]:
     """Where things are, and what to try next."""
+    kubeconfig = shlex.quote(str(folder / "kubeconfig"))
     again = f"ansible-playbook {PLAYBOOK} -i {INVENTORY}"
     return [
         "",
@@ -56,9 +58,8 @@ def farewell(folder: Path) -> list[str]:
         "",
         "What to try next (`. .cache/env` puts the tools on your PATH):",
         f"  {again}                             # again: changed=0",
-        f"  {again} --check --diff -e multinode_replace=allow",
         f"  {again} -e lab_show_too_large=true  # what one is told when machines are missing",
-        f"  KUBECONFIG={folder / 'kubeconfig'} {folder / 'bin' / 'kubectl'} get pods -A -o wide",
+        f"  {shlex.quote(str(folder / 'bin' / 'kubectl'))} --kubeconfig {kubeconfig} get pods -A -o wide",
         f"  edit {INVENTORY}/group_vars/all.yml, or add a machine to {INVENTORY}/hosts.yml, and run `make demo` again",
         f"  ansible-playbook playbooks/teardown.yml -i {INVENTORY}",
         "  make lab-down                       # nothing stays running",

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
 
 _HEAD = ("workload", "component", "target", "engines", "nodes", "GPUs/node", "GPUs/engine", "GPUs", "degrees")
@@ -27,7 +29,7 @@ def plan_table(plan: FleetPlan) -> list[str]:
                     str(component.gpus_per_node),
                     str(component.total_gpus),
                     str(component.demand),
-                    str(component.degrees or "-"),
+                    _short(component.degrees.to_dict() if component.degrees else {}),
                 )
             )
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
@@ -40,3 +42,10 @@ def plan_table(plan: FleetPlan) -> list[str]:
     for workload_absent in plan.absent:
         lines.append(f"{workload_absent.namespace}/{workload_absent.name}: absent")
     return lines + [str(finding) for finding in plan.findings]
+
+
+def _short(degrees: Mapping[str, int]) -> str:
+    """``TP16``, ``TP8 PP2``: a line of the table has to fit a terminal."""
+    letters = {"tensor": "TP", "pipeline": "PP", "data": "DP", "expert": "EP"}
+    said = [f"{letters[name]}{degree}" for name, degree in degrees.items() if degree > 1 or name == "tensor"]
+    return " ".join(said) or "-"
