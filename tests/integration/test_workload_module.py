@@ -166,6 +166,26 @@ def test_check_mode_can_be_told_what_the_cluster_will_be(gang_lab: Lab, fresh: s
     assert roll(gang_lab, workload(fresh), check=True, cluster=told).failure is None
 
 
+def test_a_component_that_is_gone_from_the_inventory_is_told_and_goes_with_consent(gang_lab: Lab, fresh: str) -> None:
+    roll(gang_lab, workload(fresh))
+    renamed = workload(fresh)
+    renamed["components"][0]["name"] = "engine"
+    kept = roll(gang_lab, renamed)
+    assert kept.failure is None
+    assert any("LeaderWorkerSet" in line and "llama-worker" in line for line in kept.warnings), kept.warnings
+
+    def sets() -> list[str]:
+        return [item["metadata"]["name"] for item in gang_lab.get("-n", fresh, "leaderworkersets")]
+
+    assert sets() == ["llama-engine", "llama-worker"]
+    assert roll(gang_lab, renamed, check=True, replace="allow").result["changed"]
+    assert sets() == ["llama-engine", "llama-worker"]
+    cleared = roll(gang_lab, renamed, replace="allow")
+    assert (cleared.failure, cleared.result["changed"]) == (None, True)
+    assert sets() == ["llama-engine"]
+    assert roll(gang_lab, renamed, replace="allow").result["changed"] is False
+
+
 def test_another_number_of_machines_needs_consent(gang_lab: Lab, fresh: str) -> None:
     roll(gang_lab, workload(fresh))
     uid = gang_lab.get("-n", fresh, "leaderworkerset", "llama-worker")["metadata"]["uid"]

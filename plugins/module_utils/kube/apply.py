@@ -136,8 +136,11 @@ class Review:
     replaced: dict[Ref, str] = field(default_factory=dict)
 
 
-# Sees each object as it would be sent, and as it is live (None: absent)
-Reviewer = Callable[[Sequence[tuple[Ref, Mapping[str, Any], "Mapping[str, Any] | None"]]], Review]
+# Sees each object as it would be sent, and as it is live (None: absent); and what else of ours is there, of the same
+# kinds in the same namespaces, where these could be listed
+Reviewer = Callable[
+    [Sequence[tuple[Ref, Mapping[str, Any], "Mapping[str, Any] | None"]], Sequence[Mapping[str, Any]]], Review
+]
 
 
 def phase_of(kind: str) -> int:
@@ -241,6 +244,8 @@ class _Run:
         self.new_namespaces: set[str] = set()
         self.replaced: dict[Ref, str] = {}
         self.replace_timeout = 0.0
+        # what else of ours the lists have shown: nobody asks for it any more, or another call does
+        self.others: list[Mapping[str, Any]] = []
 
     # -- before writing -----------------------------------------------------------------------------------------
 
@@ -300,7 +305,13 @@ class _Run:
                 return items
             raise
         for item in items:
-            item.live = found.get(item.ref.name)
+            item.live = found.pop(item.ref.name, None)
+        self.others += [
+            obj
+            for obj in found.values()
+            if (obj["metadata"].get("labels") or {}).get(MANAGED_BY) == FIELD_MANAGER
+            and not obj["metadata"].get("ownerReferences")
+        ]
         return []
 
     def _get(self, item: _Item) -> None:
@@ -313,7 +324,8 @@ class _Run:
 
     def obey(self, review: Reviewer) -> None:
         """Refuse and replace what the reviewer says; it does not see what has failed already."""
-        verdict = review([(item.ref, item.wanted, item.live) for item in self.items if item.result is None])
+        items = [(item.ref, item.wanted, item.live) for item in self.items if item.result is None]
+        verdict = review(items, self.others)
         self.replaced = verdict.replaced
         for item in self.items:
             if item.result is None and item.ref in verdict.refused:

@@ -47,6 +47,8 @@ class _Rollout:
     cause: str | None = None
     remedy: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    # what earlier runs made for it, and the inventory no longer asks for
+    leftovers: list[Ref] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -58,7 +60,7 @@ class _Rollout:
 
     @property
     def served(self) -> list[Result]:
-        return [result for result in self.results if result.kind in SERVED]
+        return [result for result in self.results if result.kind in SERVED and result.action != "deleted"]
 
     @property
     def action(self) -> str:
@@ -146,7 +148,7 @@ def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, An
         force=params["force_conflicts"],
         create_namespaces=params["create_namespaces"],
         may_be_missing=_kinds(rollouts),
-        review=lambda items: _review(items, owners),
+        review=lambda items, others: _review(items, others, owners),
         replace_timeout=REMOVE_TIMEOUT,
     )
     namespaces: dict[str, Result] = {}
@@ -160,6 +162,9 @@ def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, An
         created = namespaces.pop(rollout.plan.namespace, None)  # told once, with the first workload that needs it
         if created is not None:
             rollout.results.insert(0, created)
+        if rollout.plan.workload.replace == "allow" and rollout.cause is None:
+            rollout.results += engine.remove(client, rollout.leftovers, check=check, wait_timeout=REMOVE_TIMEOUT)
+            rollout.leftovers = []
         failures = [f"{result.ref}: {result.error}" for result in rollout.results if result.error]
         if failures and rollout.cause is None:
             rollout.cause = "; ".join(failures)
@@ -167,10 +172,18 @@ def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, An
 
 
 def _review(
-    items: Sequence[tuple[Ref, Mapping[str, Any], Mapping[str, Any] | None]], owners: Mapping[Ref, _Rollout]
+    items: Sequence[tuple[Ref, Mapping[str, Any], Mapping[str, Any] | None]],
+    others: Sequence[Mapping[str, Any]],
+    owners: Mapping[Ref, _Rollout],
 ) -> Review:
     """Replace only with consent; without it nothing of that workload is written."""
     review = Review()
+    by_name = {(owner.plan.namespace, owner.plan.name): owner for owner in owners.values()}
+    for obj in others:
+        meta = obj["metadata"]
+        served = by_name.get((meta["namespace"], meta["labels"].get(WORKLOAD_LABEL, "")))
+        if served is not None and obj["kind"] != KEPT:
+            served.leftovers.append(Ref.of(obj))
     for ref, wanted, live in items:
         why = why_replace(wanted, live) if live is not None else None
         if why is None:
@@ -354,6 +367,12 @@ def _answer(
     )
     answer.warnings = [str(finding) for finding in fleet.findings if finding.severity == "warning"]
     answer.warnings += [f"{result.ref}: {warning}" for result in results for warning in result.warnings]
+    answer.warnings += [
+        f"{ref}: workload {rollout.name} has no such component any more, and it keeps its GPUs; "
+        "replace: allow on the workload (or multinode_replace) deletes it"
+        for rollout in rollouts
+        for ref in rollout.leftovers
+    ]
     failures = [
         f"{entry['namespace']}/{entry['name']}: {entry['cause']}" + (f"; {entry['remedy']}" if entry["remedy"] else "")
         for entry in entries
