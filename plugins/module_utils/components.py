@@ -16,10 +16,8 @@ from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import versions
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY, MANAGER, RECORD_LABEL
 
-RECORD_LABEL = "dynamo.multinode/record"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-MANAGER = "dynamo.multinode"
 PROBE = "dynamo-multinode-probe"
 MODES = ("auto", "adopt", "provision", "skip")
 # Helm's states of a release whose last action never came to its end

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import WORKLOAD_LABEL
+
 Object = Mapping[str, Any]
 
 GPU = "nvidia.com/gpu"
 GPU_PRODUCT = "nvidia.com/gpu.product"
 
-WORKLOAD_LABEL = "dynamo.multinode/workload"
 LWS_NAME = "leaderworkerset.sigs.k8s.io/name"
 LWS_GROUP = "leaderworkerset.sigs.k8s.io/group-index"
 LWS_RANK = "leaderworkerset.sigs.k8s.io/worker-index"

@@ -21,13 +21,13 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot imp
     VOLCANO_POD_GROUP,
     Snapshot,
 )
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import WORKLOAD_LABEL
 from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import (
     DYNAMO_COMPONENT,
     DYNAMO_NAME,
     LWS_GROUP,
     LWS_NAME,
     LWS_RANK,
-    WORKLOAD_LABEL,
     condition,
     domain_name,
     domains_of,

@@ -305,6 +305,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.health import wait_ready
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import namespace_foreign
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY, MANAGER
 
 READY_NOW = ("none", "adopt")
 HELM_OPTIONS = ("kubeconfig", "context", "host", "ca_cert", "validate_certs", "api_key")
@@ -353,7 +354,7 @@ def decide(client: Client, module: AnsibleModule, found: Mapping[str, Any]) -> d
         if not absent and asked["namespace"]:
             namespace = client.get("v1", "Namespace", asked["namespace"])
             labels = (namespace or {}).get("metadata", {}).get("labels") or {}
-            entry["namespace_ours"] = namespace is None or labels.get(components.MANAGED_BY) == components.MANAGER
+            entry["namespace_ours"] = namespace is None or labels.get(MANAGED_BY) == MANAGER
         if absent and record and record.get("namespace_created"):
             entry["namespace_foreign"] = namespace_foreign(
                 client, str(record["namespace"]), record, entry.get("release_hooks") or []

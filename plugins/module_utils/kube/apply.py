@@ -17,8 +17,8 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError, KubeError, NoSuchKind
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Outcome, Ref
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 NAMESPACE = ("v1", "Namespace")
 # A list of these would carry other people's secrets, or megabytes of schemas

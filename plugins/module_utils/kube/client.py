@@ -29,6 +29,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors impor
     NoSuchKind,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.transport import Transport
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGER
 
 __all__ = [
     "AUTH_ARGS",
@@ -43,7 +44,7 @@ __all__ = [
     "Watch",
 ]
 
-FIELD_MANAGER = "dynamo.multinode"
+FIELD_MANAGER = MANAGER
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 PAGE = 500
 # A kind that was missing is looked up again after this many seconds: its CRD may have come meanwhile

@@ -18,8 +18,9 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.health import problems, webhooks
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import Reader
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.releases import identify, release
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import RECORD_LABEL
+from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import GPU, pod_gpus, whole
 
-GPU = "nvidia.com/gpu"
 LEVELS: Mapping[str, str] = {
     "zone": "topology.kubernetes.io/zone",
     "block": "topology.kubernetes.io/block",
@@ -78,7 +79,7 @@ def collect(
     if "components" in wanted:
         # Superseded revisions are most of helm's bytes and say nothing about now
         jobs["secrets"] = lambda: read.list("v1", "Secret", label_selector="owner=helm,status!=superseded")
-        jobs["records"] = lambda: read.list("v1", "ConfigMap", label_selector=components.RECORD_LABEL)
+        jobs["records"] = lambda: read.list("v1", "ConfigMap", label_selector=RECORD_LABEL)
         jobs["deployments"] = lambda: read.list("apps/v1", "Deployment")
         jobs["webhooks"] = lambda: webhooks(read)
     if wanted & {"components", "queues"}:
@@ -124,8 +125,8 @@ def nodes(listed: Iterable[Object], pods: Iterable[Object], levels: Mapping[str,
     for node in listed:
         meta, status = node["metadata"], node.get("status") or {}
         labels = dict(meta.get("labels") or {})
-        gpus = _integer((status.get("allocatable") or {}).get(GPU))
-        memory = _integer(labels.get("nvidia.com/gpu.memory"))
+        gpus = whole((status.get("allocatable") or {}).get(GPU))
+        memory = whole(labels.get("nvidia.com/gpu.memory"))
         entries.append(
             {
                 "name": meta["name"],
@@ -147,19 +148,6 @@ def nodes(listed: Iterable[Object], pods: Iterable[Object], levels: Mapping[str,
     return sorted(entries, key=lambda entry: str(entry["name"]))
 
 
-def pod_gpus(pod: Object) -> int:
-    """GPUs that a pod holds on its node: its containers and sidecars together, or its largest init container."""
-    spec = pod["spec"]
-    running = sum(_container_gpus(container) for container in spec.get("containers") or [])
-    first = 0
-    for container in spec.get("initContainers") or []:
-        if container.get("restartPolicy") == "Always":
-            running += _container_gpus(container)
-        else:
-            first = max(first, _container_gpus(container))
-    return max(running, first)
-
-
 def _components(client: Client, read: Reader, answers: Mapping[str, Any]) -> dict[str, Object]:
     releases = [found for found in map(release, answers["secrets"]) if found]
     records = {}
@@ -169,7 +157,7 @@ def _components(client: Client, read: Reader, answers: Mapping[str, Any]) -> dic
         except ValueError:
             continue
         if isinstance(record, dict):
-            records[item["metadata"]["labels"][components.RECORD_LABEL]] = record
+            records[item["metadata"]["labels"][RECORD_LABEL]] = record
     blind = {"Secret in v1", "ConfigMap in v1", "Deployment in apps/v1"} & read.unreadable
     names = [*components.COMPONENTS, *sorted(set(records) - set(components.COMPONENTS))]
     found = {
@@ -193,19 +181,6 @@ def _labels_ours(managed: Iterable[Mapping[str, Any]]) -> list[str]:
             fields = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:labels") or {}
             ours |= {name[2:] for name in fields if name.startswith("f:")}
     return sorted(ours)
-
-
-def _container_gpus(container: Mapping[str, Any]) -> int:
-    resources = container.get("resources") or {}
-    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-    return _integer(requests.get(GPU, limits.get(GPU)))
-
-
-def _integer(text: Any) -> int:
-    try:
-        return int(str(text))
-    except ValueError:
-        return 0
 
 
 def _volcano_queue(queue: Object) -> Object:

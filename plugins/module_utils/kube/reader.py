@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import ApiError, Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.releases import helm_owner
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY, MANAGER
 
 Object = dict[str, Any]
 
@@ -56,7 +57,7 @@ def namespace_foreign(
             (item["kind"], item["metadata"]["name"]) in own
             or helm_owner(item) == (record.get("release"), namespace)
             or item.get("type") == "helm.sh/release.v1"
-            or (item["metadata"].get("labels") or {}).get(components.MANAGED_BY) == components.MANAGER
+            or (item["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER
         )
 
     return namespace_contents(client, namespace, expected)

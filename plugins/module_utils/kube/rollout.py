@@ -21,12 +21,12 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.replace import why_replace
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import OnChange, Outcome, Ref
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY, WORKLOAD_LABEL
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import KINDS, render
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import SpecError
 
-WORKLOAD_LABEL = "dynamo.multinode/workload"
-OWN = f"{engine.MANAGED_BY}={FIELD_MANAGER}"
+OWN = f"{MANAGED_BY}={FIELD_MANAGER}"
 # What is not deleted with a workload: somebody's data
 KEPT = "PersistentVolumeClaim"
 # What is waited for; claims and Services are ready when their pods are
@@ -265,7 +265,7 @@ def _remove_namespaces(
     for name in sorted({workload.namespace for workload in fleet.absent} - kept):
         namespace = client.get("v1", "Namespace", name)
         labels = (namespace or {}).get("metadata", {}).get("labels") or {}
-        if labels.get(engine.MANAGED_BY) != FIELD_MANAGER:
+        if labels.get(MANAGED_BY) != FIELD_MANAGER:
             continue
 
         def expected(item: Mapping[str, Any], name: str = name) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import HTTP_PORT
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import COMPONENT_LABEL, WORKLOAD_LABEL
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import pod
 
@@ -87,8 +88,8 @@ def _component(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, Any]:
         "metadata": {
             "labels": {
                 **workload.labels,
-                pod.LABEL_WORKLOAD: plan.name,
-                pod.LABEL_COMPONENT: component.name,
+                WORKLOAD_LABEL: plan.name,
+                COMPONENT_LABEL: component.name,
             }
         },
         "spec": _pod_spec(plan, component),

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import HTTP_PORT
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import COMPONENT_LABEL, WORKLOAD_LABEL
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import pod
 
@@ -32,7 +33,7 @@ def _service(plan: WorkloadPlan) -> dict[str, Any]:
         "metadata": pod.metadata(plan, plan.name),
         "spec": {
             "type": "ClusterIP",
-            "selector": {pod.LABEL_WORKLOAD: plan.name, WORKER_INDEX: "0"},
+            "selector": {WORKLOAD_LABEL: plan.name, WORKER_INDEX: "0"},
             "ports": [{"name": "http", "port": HTTP_PORT, "protocol": "TCP", "targetPort": "http"}],
         },
     }
@@ -71,7 +72,7 @@ def _template(plan: WorkloadPlan, component: ComponentPlan, leader: bool) -> dic
     if leader:
         container["ports"] = [{"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"}]
         container.update(_probes(component.component.startup_timeout))
-    selector = {pod.LABEL_WORKLOAD: plan.name, pod.LABEL_COMPONENT: component.name}
+    selector = {WORKLOAD_LABEL: plan.name, COMPONENT_LABEL: component.name}
     spec = pod.pod_spec(plan, component, container, selector)
     shared = {"medium": "Memory", "sizeLimit": component.component.shared_memory}
     spec["volumes"] = [*spec.get("volumes", ()), {"name": "shared-memory", "emptyDir": shared}]

@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS, Request
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import (
+    COMPONENT_LABEL,
+    MANAGED_BY,
+    MANAGER,
+    WORKLOAD_LABEL,
+)
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render.merge import strategic
 
-MANAGED_BY = "dynamo.multinode"
-LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_PART_OF = "app.kubernetes.io/part-of"
-LABEL_WORKLOAD = "dynamo.multinode/workload"
-LABEL_COMPONENT = "dynamo.multinode/component"
 GROUP_KEY = "leaderworkerset.sigs.k8s.io/group-key"
 GROVE_ENGINE_KEY = "grove.io/podcliquescalinggroup-replica-index"
 HOSTNAME = "kubernetes.io/hostname"
@@ -29,12 +31,12 @@ CLAIM_MODES = ["ReadWriteMany"]
 def own_labels(plan: WorkloadPlan, component: ComponentPlan | None = None) -> dict[str, str]:
     """The labels by which everything of ours is found."""
     labels = {
-        LABEL_MANAGED_BY: MANAGED_BY,
+        MANAGED_BY: MANAGER,
         LABEL_PART_OF: plan.name,
-        LABEL_WORKLOAD: plan.name,
+        WORKLOAD_LABEL: plan.name,
     }
     if component is not None:
-        labels[LABEL_COMPONENT] = component.name
+        labels[COMPONENT_LABEL] = component.name
     return labels
 
 

@@ -12,6 +12,7 @@ import json
 import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import facts, releases
+from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import pod_gpus
 
 LEVELS = {"zone": "topology.kubernetes.io/zone", "rack": "topology.kubernetes.io/rack"}
 
@@ -158,12 +159,12 @@ def pod(*gpus, init=(), sidecars=(), on="n1"):
     [(pod(2, 1), 3), (pod(2, init=(4,)), 4), (pod(2, init=(1,)), 2), (pod(2, sidecars=(1,)), 3), (pod(), 0)],
 )
 def test_gpus_that_a_pod_holds(one, holds):
-    assert facts.pod_gpus(one) == holds
+    assert pod_gpus(one) == holds
 
 
 def test_a_request_counts_before_a_limit():
     resources = {"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "2"}}
-    assert facts.pod_gpus({"spec": {"containers": [{"resources": resources}]}}) == 1
+    assert pod_gpus({"spec": {"containers": [{"resources": resources}]}}) == 1
 
 
 def test_nodes_with_what_is_free_and_where_they_stand():

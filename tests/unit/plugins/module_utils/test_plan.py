@@ -167,8 +167,7 @@ def test_the_table_names_engines_demand_capacity_and_findings() -> None:
         "8",
         "16",
         "144",
-        "tensor",
-        "16",
+        "TP16",
     ]
     assert f"{PRODUCT}: 144 GPUs wanted, 64 in the fleet" in lines
     assert "default/old: absent" in lines
