@@ -31,6 +31,15 @@ QUESTIONS = ("selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectacce
 # What the cluster forgets when it likes; and definitions, which stay, with the API services behind them.
 NOT_OURS = ("events", "leases", "customresourcedefinitions", "apiservices")
 VOLCANO_QUEUES = {("Queue", "", "root"), ("Queue", "", "default")}
+ENGINE = {"name": "worker", "role": "worker", "node_count": "2", "gpus_per_node": 8}
+SOUND = {"backend": "vllm", "model": "example/model", "image": "example.com/vllm:1.0.0", "components": [ENGINE]}
+MISTAKES = [
+    {**SOUND, "name": "a", "nmae": "b"},
+    {**SOUND, "name": "b", "backend": "vlm"},
+    {**SOUND, "name": "c", "components": [{**ENGINE, "node_count": "two"}]},
+    {**SOUND, "name": "d", "components": [{**ENGINE, "parallelism": {"tensor": 12}}]},
+    {**SOUND, "name": "d"},
+]
 
 Identity = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
@@ -106,7 +115,8 @@ def life(make_lab: Callable[..., Lab]) -> Life:
     one.remember("empty")
     one.play("check", "site", "--check", "--diff")
     one.remember("checked")
-    one.play("misspelt", "site", "-e", json.dumps({"multinode_workloads": [{"nmae": "x"}]}))
+    one.play("mistakes", "site", "-e", json.dumps({"multinode_workloads": MISTAKES}))
+    one.play("no workloads", "site", "-e", json.dumps({"multinode_workloads": []}))
     one.play("first", "site")
     one.remember("served")
     one.pod_groups = one.lab.get("podgroups.scheduling.volcano.sh", "-n", "inference")
@@ -140,12 +150,26 @@ def test_diff_shows_what_would_be_made(life: Life) -> None:
     assert re.search(r"^\+.*kind: LeaderWorkerSet", life.runs["check"].output, re.MULTILINE), life.runs["check"].output
 
 
-def test_a_misspelt_key_stops_the_play_before_anything_is_written(life: Life) -> None:
-    run = life.runs["misspelt"]
+def test_every_mistake_is_told_at_once_before_anything_is_written(life: Life) -> None:
+    run = life.runs["mistakes"]
     assert run.code == 2
-    assert "multinode_workloads[0].nmae" in run.output
-    assert "did you mean name" in run.output
-    assert life.writes["misspelt"] == []
+    for told in (
+        "multinode_workloads[0].nmae: is not a known key (did you mean name?)",
+        "multinode_workloads[1].backend: is 'vlm'; one of vllm, sglang, trtllm (did you mean vllm?)",
+        "multinode_workloads[2].components.worker.node_count: is 'two'; a whole number, from 1 to 10000",
+        "multinode_workloads[3].components.worker.parallelism.tensor: is 12; 2 nodes x 8 GPUs = 16 GPUs per engine",
+        "multinode_workloads[4].name: is 'd' in namespace 'inference', the same as multinode_workloads[3]",
+    ):
+        assert told in run.output, run.output
+    assert "components.worker.node_count: is '2'" not in run.output
+    assert life.writes["mistakes"] == []
+
+
+def test_no_workloads_at_all_is_a_mistake_too(life: Life) -> None:
+    run = life.runs["no workloads"]
+    assert run.code == 2
+    assert "multinode_workloads: is an empty list; at least one workload" in run.output
+    assert life.writes["no workloads"] == []
 
 
 def test_the_first_run_serves(life: Life) -> None:
