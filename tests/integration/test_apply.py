@@ -339,7 +339,7 @@ def test_a_cluster_that_cannot_be_used_is_one_sentence(lab: Lab, tmp_path: Path)
         ({"host": host, "api_key": "s3cr3t-token", "validate_certs": True}, "TLS certificate"),
         ({"host": "https://127.0.0.1:1", "api_key": "s3cr3t-token"}, "connection refused"),
         ({"host": "https://nowhere.invalid", "api_key": "s3cr3t-token"}, "does not resolve"),
-        ({"kubeconfig": str(tmp_path / "none")}, "no usable cluster configuration"),
+        ({"kubeconfig": str(tmp_path / "none")}, "(the file that kubeconfig names does not exist)"),
         ({"kubeconfig": str(broken)}, "not valid YAML"),
         ({"kubeconfig": str(lab.kubeconfig), "context": "none"}, "none"),
         (

@@ -10,6 +10,7 @@ the kubernetes package builds the pool (TLS, proxies). Only what travels on each
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -64,12 +65,13 @@ def connect(params: Mapping[str, Any]) -> Connection:
     options = {name: params[name] for name in AUTH_OPTIONS if params.get(name) is not None}
     # The package keeps the last loaded kubeconfig as a process-wide default: it must not leak into the next client.
     kubernetes.client.Configuration.set_default(None)
+    spec = core._create_auth_spec(None, **options)
     try:
-        configuration = core._create_configuration(core._create_auth_spec(None, **options))
+        configuration = core._create_configuration(spec)
     except yaml.YAMLError as error:
         raise CannotConnect(f"the kubeconfig is not valid YAML{_line(error)}") from None
     except kubernetes.config.ConfigException as error:
-        raise CannotConnect(f"no usable cluster configuration: {error}") from None
+        raise CannotConnect(f"no usable cluster configuration{_place(spec)}: {error}") from None
     except OSError as error:
         raise CannotConnect(f"cannot read the cluster configuration: {error}") from None
     configuration.connection_pool_maxsize = POOL_SIZE
@@ -108,6 +110,16 @@ def _authorization(configuration: Any) -> Callable[[], str | None]:
         return None
 
     return current
+
+
+def _place(spec: Mapping[str, Any]) -> str:
+    """What is known of where it was looked for; not the path, which Ansible would mask as a secret."""
+    path = spec.get("kubeconfig")
+    if not path:
+        return " (neither kubeconfig nor host is given, as options or K8S_AUTH_*)"
+    if isinstance(path, str) and not os.path.exists(os.path.expanduser(path)):
+        return " (the file that kubeconfig names does not exist)"
+    return ""
 
 
 def _line(error: Any) -> str:
