@@ -41,6 +41,24 @@ def tool_environment() -> dict[str, str]:
     return env
 
 
+def echoed(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[list[str], int]:
+    """Run a program that asks nothing, show what it prints as it comes; its lines and its exit code."""
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = []
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+        lines.append(line)
+    return lines, process.wait()
+
+
 def run_commands(suite: str, commands: Sequence[Command]) -> int:
     """Run all, their output as it comes; write the results; the exit code of the stage."""
     cases = []

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tools.artifact import build
 from tools.bootstrap import LOCAL, BootstrapError, bootstrap
+from tools.commands import echoed
 from tools.results import Case, finish
 
 FAILED = re.compile(r"^(WARNING|ERROR|CRITICAL): (.*)")
@@ -43,20 +44,9 @@ def read_cases(output: str, code: int) -> list[Case]:
 
 
 def run_importer(artifact: Path) -> tuple[str, int]:
-    process = subprocess.Popen(
-        [str(IMPORTER / "python"), "-m", "galaxy_importer.main", str(artifact)],
-        cwd=artifact.parent,
-        env=importer_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    lines = []
-    for line in process.stdout or ():
-        print(line, end="", flush=True)
-        lines.append(line)
-    return "".join(lines), process.wait()
+    words = [str(IMPORTER / "python"), "-m", "galaxy_importer.main", str(artifact)]
+    lines, code = echoed(words, artifact.parent, importer_environment())
+    return "".join(lines), code
 
 
 def main() -> int:

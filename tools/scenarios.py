@@ -9,12 +9,11 @@ Molecule stops at the first scenario that fails: the ones after it are then star
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 
 from tools.bootstrap import ROOT
-from tools.commands import BIN, tool_environment
+from tools.commands import BIN, echoed, tool_environment
 from tools.results import Case, finish
 
 ACTION = re.compile(r"\[(?P<scenario>[\w.-]+) > (?P<action>\w+)\] Executed: (?P<status>\w+)")
@@ -60,20 +59,8 @@ def run_molecule(names: Sequence[str]) -> tuple[dict[str, dict[str, str]], int]:
     env = tool_environment()
     env["NO_COLOR"] = "1"
     env.pop("FORCE_COLOR", None)
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    lines = []
-    for line in process.stdout or ():
-        print(line, end="", flush=True)
-        lines.append(line)
-    return read_actions(lines), process.wait()
+    lines, code = echoed(command, ROOT, env)
+    return read_actions(lines), code
 
 
 def main(wanted: list[str]) -> int:
