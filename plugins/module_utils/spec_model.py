@@ -94,8 +94,38 @@ class CompilationCache:
 
 @dataclass(frozen=True)
 class Network:
+    """``fabric``: what NCCL and UCX are to use; ``auto`` leaves it to them and to the extra resources."""
+
     socket_interface: str | None = None
     attachments: tuple[str, ...] = ()
+    fabric: str = "auto"
+
+
+@dataclass(frozen=True)
+class ComputeDomain:
+    """NVLink across machines: a ComputeDomain whose channel every engine's pod claims.
+
+    ``create`` false: the claim template ``<name>-channel`` is there already. ``num_nodes`` as upstream has it: 0 lets
+    the domain follow the pods. ``name``: of the ComputeDomain, by default ``<workload>-compute-domain``.
+    """
+
+    create: bool = True
+    num_nodes: int = 0
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Router:
+    """``mode``: as ``dynamo.frontend --router-mode`` spells it."""
+
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
+class Autoscaling:
+    """``owner``: who sets ``replicas`` after the first apply."""
+
+    owner: str = "none"
 
 
 @dataclass(frozen=True)
@@ -135,6 +165,14 @@ class Component:
     leader_pod_spec: Mapping[str, Any]
     worker_pod_spec: Mapping[str, Any]
     extra_resources: Mapping[str, int]
+    engine_config: Mapping[str, Any] = field(default_factory=dict)
+    autoscaling: Autoscaling = field(default_factory=Autoscaling)
+    min_available: int | None = None
+
+    @property
+    def scaled(self) -> bool:
+        """Whether something else owns ``replicas`` once the object exists."""
+        return self.autoscaling.owner != "none"
 
     @property
     def engine(self) -> bool:
@@ -180,6 +218,8 @@ class Workload:
     env: tuple[Mapping[str, Any], ...] = ()
     env_from_secrets: tuple[str, ...] = ()
     network: Network = field(default_factory=Network)
+    compute_domain: ComputeDomain | None = None
+    router: Router = field(default_factory=Router)
     timeouts: Timeouts = field(default_factory=Timeouts)
     replace: str = "never"
     labels: Mapping[str, str] = field(default_factory=dict)
