@@ -24,9 +24,9 @@ from lab.handle import Lab  # noqa: E402
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The shared lab ``test``, with the fleet of inventories/lab; stopped by the last worker unless LAB_KEEP=1."""
-    shared = Lab("test", inventory(None))
-    users = shared.root.parent / ".test.users"
+    """The shared lab ``test`` (or LAB_NAME), with the fleet of inventories/lab; LAB_KEEP=1 leaves it running."""
+    shared = Lab(os.environ.get("LAB_NAME", "test"), inventory(None))
+    users = shared.root.parent / f".{shared.name}.users"
     users.parent.mkdir(parents=True, exist_ok=True)
     with users.open("a", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_SH)
