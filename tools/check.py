@@ -62,7 +62,8 @@ STAGES = (
     Stage("sanity", ("-m", "tools.sanity")),
     Stage("importer", ("-m", "tools.importer")),
     Stage("lab", ("-m", "tools.lab_programs")),
-    pytest_stage("integration"),
+    # A file at a time, each of the two workers with a lab of its own.
+    pytest_stage("integration", "-n", "2", "--dist", "loadfile"),
     Stage("molecule", ("-m", "tools.scenarios")),
 )
 

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, dynamo.multinode contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labs for the integration tests: one that all share, and others for tests that break theirs."""
+"""Labs for the integration tests: one for all tests of a process, and others for tests that break theirs."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import uuid
@@ -24,31 +23,22 @@ from lab.handle import Lab  # noqa: E402
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The shared lab ``test`` (or LAB_NAME), with the fleet of inventories/lab; LAB_KEEP=1 leaves it running."""
-    shared = Lab(os.environ.get("LAB_NAME", "test"), inventory(None))
-    users = shared.root.parent / f".{shared.name}.users"
-    users.parent.mkdir(parents=True, exist_ok=True)
-    with users.open("a", encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_SH)
-        shared.up()
-        yield shared
-        if os.environ.get("LAB_KEEP") == "1":
-            return
-        fcntl.flock(stream, fcntl.LOCK_UN)
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return  # another worker still uses it
+    """The lab ``test`` (or LAB_NAME) of this process, with the fleet of inventories/lab; LAB_KEEP=1 leaves it running.
+
+    Each xdist worker has its own: tests share machines and GPUs only with tests that do not run beside them.
+    """
+    name, worker = os.environ.get("LAB_NAME", "test"), os.environ.get("PYTEST_XDIST_WORKER")
+    shared = Lab(f"{name}-{worker}" if worker else name, inventory(None))
+    shared.up()
+    yield shared
+    if os.environ.get("LAB_KEEP") != "1":
         shared.down(purge=True)
 
 
 @pytest.fixture(scope="session")
 def gang_lab(lab: Lab) -> Lab:
     """The shared lab with Volcano and LWS installed by helm itself."""
-    fcntl_file = lab.root / "gang.lock"
-    with fcntl_file.open("a", encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        lab.install_gang_stack()
+    lab.install_gang_stack()
     return lab
 
 
