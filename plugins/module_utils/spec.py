@@ -18,19 +18,23 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.checks import COM
 from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import DEGREES, Degrees, solve
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import (
+    Autoscaling,
     CompilationCache,
     Component,
+    ComputeDomain,
     Machine,
     ModelCache,
     ModelConfig,
     Network,
     Parallelism,
     Resources,
+    Router,
     Settings,
     Timeouts,
     Topology,
     Workload,
 )
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model_config import NotAModelConfig, numbers
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import (
     Problem,
     SpecError,
@@ -75,6 +79,7 @@ ENGINE_ONLY = (
     "spread",
     "shared_memory",
     "startup_timeout",
+    "engine_config",
     "leader",
     "worker",
 )
@@ -141,10 +146,17 @@ def parse_workloads(
     defaults: Mapping[str, Any] | None = None,
     overlays: Mapping[str, Any] | None = None,
     root: str = "multinode_workloads",
+    model_files: Mapping[str, str | OSError] | None = None,
 ) -> tuple[Workload, ...]:
     """All workloads, in order. Raises SpecError with every problem of every workload."""
     workloads, problems = read_workloads(
-        raw, machines=machines, settings=settings, defaults=defaults, overlays=overlays, root=root
+        raw,
+        machines=machines,
+        settings=settings,
+        defaults=defaults,
+        overlays=overlays,
+        root=root,
+        model_files=model_files,
     )
     _raise(problems)
     return workloads
@@ -158,9 +170,13 @@ def read_workloads(
     defaults: Mapping[str, Any] | None = None,
     overlays: Mapping[str, Any] | None = None,
     root: str = "multinode_workloads",
+    model_files: Mapping[str, str | OSError] | None = None,
 ) -> tuple[tuple[Workload, ...], list[Problem]]:
-    """The workloads without a problem, and the problems of the others."""
-    return _Workloads(machines, settings, defaults, overlays, root).read(raw)
+    """The workloads without a problem, and the problems of the others.
+
+    ``model_files``: what ``model_config.path`` names -> the file's text, or why it could not be read.
+    """
+    return _Workloads(machines, settings, defaults, overlays, root, model_files or {}).read(raw)
 
 
 class _Workloads:
@@ -173,8 +189,11 @@ class _Workloads:
         defaults: Mapping[str, Any] | None,
         overlays: Mapping[str, Any] | None,
         root: str,
+        model_files: Mapping[str, str | OSError],
     ) -> None:
         self.fleet = Fleet(machines)
+        self.model_files = model_files
+        self.models: dict[str, Mapping[str, Any]] = {}
         self.settings = settings
         self.root = root
         stem = root[: -len("workloads")] + "workload" if root.endswith("workloads") else root
@@ -278,12 +297,16 @@ class _Workloads:
         cache = self._model_cache(reader, values.pop("model_cache"), path)
         nested: dict[str, Any] = {
             "topology": Topology(**topology) if topology else None,
-            "model_config": ModelConfig(**values["model_config"] or {}),
+            "model_config": self._model_config(reader, values["model_config"] or {}, path),
             "model_cache": cache,
             "compilation_cache": CompilationCache(**values["compilation_cache"])
             if values["compilation_cache"]
             else None,
             "network": Network(**values["network"] or {}),
+            "compute_domain": ComputeDomain(**values["compute_domain"])
+            if values["compute_domain"] is not None
+            else None,
+            "router": Router(**values["router"] or {}),
             "timeouts": Timeouts(**values["timeouts"] or {}),
         }
         values.update(nested)
@@ -332,12 +355,8 @@ class _Workloads:
             for key in ENGINE_ONLY:
                 if not blank(raw.get(key)) and raw[key] not in (0, 1, "1", "0"):
                     check = "MN-F14" if key == "node_count" else ""
-                    reader.add(
-                        (*path, key),
-                        raw[key],
-                        f"is {shown(raw[key])}, but a frontend takes no GPUs and one machine",
-                        check,
-                    )
+                    message = f"is {shown(raw[key])}, but a {values['role']} takes no GPUs and one machine"
+                    reader.add((*path, key), raw[key], message, check)
         elif values["gpus_per_node"] is None and len(reader.found) == before:
             values["gpus_per_node"] = self._gpus_per_node(reader, path, workload["gpu_product"])
         if len(reader.found) > before:
@@ -356,6 +375,7 @@ class _Workloads:
             gpus_per_node=gpus if engine else 0,
             spread=(nodes > 1 if values["spread"] is None else values["spread"]) and engine,
             resources=Resources(**values["resources"] or {}),
+            autoscaling=Autoscaling(**values["autoscaling"] or {}),
             extra_resources=dict(extras) if engine else {},
             leader_pod_spec=(values.pop("leader") or {}).get("pod_spec") or {},
             worker_pod_spec=(values.pop("worker") or {}).get("pod_spec") or {},
@@ -373,6 +393,29 @@ class _Workloads:
             message = f"`gpus_per_node` is required (or gpu_product): the matching machines differ ({seen})"
         reader.add(path, None, message)
         return None
+
+    def _model_config(self, reader: Reader, given: Mapping[str, Any], path: tuple[str | int, ...]) -> ModelConfig:
+        """The numbers that stand in the input, over those of the file that it names."""
+        given = dict(given)
+        name = given.pop("path", None)
+        found: Mapping[str, Any] = {}
+        if name:
+            try:
+                found = self._model_numbers(name)
+            except NotAModelConfig as error:
+                reader.add((*path, "model_config", "path"), name, f"is {name!r}, which {error}")
+        return ModelConfig(**{key: found.get(key) if value is None else value for key, value in given.items()})
+
+    def _model_numbers(self, name: str) -> Mapping[str, Any]:
+        """Every file is parsed once, however many workloads name it."""
+        if name not in self.models:
+            text = self.model_files.get(name)
+            if text is None:
+                raise NotAModelConfig("was not read")
+            if isinstance(text, OSError):
+                raise NotAModelConfig(f"cannot be read on the machine that runs this ({text.strerror or text})")
+            self.models[name] = numbers(text)
+        return self.models[name]
 
     def _model_cache(self, reader: Reader, values: Any, path: tuple[str | int, ...]) -> ModelCache | None:
         if not values:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, machines_from_facts, plan
@@ -48,6 +49,7 @@ def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> F
         settings=settings,
         defaults=params.get("defaults"),
         overlays=params.get("overlays"),
+        model_files=_model_files(params),
     )
     problems += found
     try:
@@ -59,3 +61,26 @@ def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> F
     if problems:
         raise SpecError(problems)
     return fleet
+
+
+def _model_files(params: Mapping[str, Any]) -> dict[str, str | OSError]:
+    """Reads what ``model_config.path`` names anywhere, each file once; a failure is told with its place later."""
+    files: dict[str, str | OSError] = {}
+    for name in _named_files(params):
+        if name not in files:
+            try:
+                with open(os.path.expanduser(name), encoding="utf-8", errors="replace") as file:
+                    files[name] = file.read()
+            except OSError as error:
+                files[name] = error
+    return files
+
+
+def _named_files(params: Mapping[str, Any]) -> Iterator[str]:
+    overlays = params.get("overlays")
+    sources = [params.get("defaults"), *(overlays.values() if isinstance(overlays, Mapping) else ())]
+    for source in (*sources, *(params.get("workloads") or ())):
+        config = source.get("model_config") if isinstance(source, Mapping) else None
+        path = config.get("path") if isinstance(config, Mapping) else None
+        if isinstance(path, str) and path.strip():
+            yield path.strip()

@@ -65,11 +65,14 @@ class Topology:
 
 @dataclass(frozen=True)
 class ModelConfig:
+    """What bounds the degrees and fills the memory; None is unknown, and unchecked. Parameters in billions."""
+
     attention_heads: int | None = None
     kv_heads: int | None = None
     experts: int | None = None
     layers: int | None = None
     parameters_b: float | None = None
+    expert_parameters_b: float | None = None
     dtype: str | None = None
 
 

@@ -18,10 +18,14 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism impor
 ORCHESTRATORS = ("grove", "lws")
 SCHEDULERS = ("kai", "volcano", "default")
 WORKLOAD_APIS = ("dynamo", "native")
-ROLES = ("frontend", "worker", "prefill", "decode")
+ROLES = ("frontend", "worker", "prefill", "decode", "planner", "epp")
 ENGINE_ROLES = ("worker", "prefill", "decode")
 REPLACE = ("never", "allow")
 CACHE_TYPES = ("pvc", "nfs", "host_path")
+FABRICS = ("auto", "infiniband", "roce", "efa", "mnnvl", "tcp")
+SCALERS = ("none", "planner", "hpa")
+# As dynamo.frontend has them (components/src/dynamo/frontend/frontend_args.py).
+ROUTER_MODES = ("round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted")
 GPU_RESOURCE = "nvidia.com/gpu"
 
 
@@ -65,11 +69,27 @@ PARALLELISM = (
     Field("expert", "int", "Expert parallel degree; never adds GPUs. 1 turns it off.", minimum=1),
 )
 
+AUTOSCALING = (
+    Field(
+        "owner",
+        "choice",
+        "Who sets V(replicas) after the first apply; other than V(none), they are not sent again.",
+        "none",
+        choices=SCALERS,
+    ),
+)
+
 ROLE_TEMPLATE = (Field("pod_spec", "object", "Merged into this role's pod spec, after the component's own."),)
 
 COMPONENT = (
     Field("name", "dns_label", "Name, unique in the workload.", required=True),
-    Field("role", "choice", "What it does.", "worker", choices=ROLES),
+    Field(
+        "role",
+        "choice",
+        "What it does; V(worker), V(prefill) and V(decode) run the model, the others take no GPUs.",
+        "worker",
+        choices=ROLES,
+    ),
     Field("replicas", "int", "Engines (or frontends).", 1, maximum=10_000),
     Field("node_count", "int", "Machines per engine.", 1, minimum=1, maximum=10_000),
     Field(
@@ -83,6 +103,12 @@ COMPONENT = (
     Field("gpu_resource", "resource_name", "Extended resource that counts as a GPU.", GPU_RESOURCE),
     Field("parallelism", "map", "Degrees of each engine.", {}, fields=PARALLELISM),
     Field("spread", "bool", "One rank per machine.", default_doc="true where node_count is more than 1"),
+    Field(
+        "engine_config",
+        "object",
+        "The backend's own configuration file; what it says about the degrees must agree with C(parallelism).",
+        {},
+    ),
     Field("args", "strings", "Added after the arguments that are derived.", ()),
     Field(
         "command",
@@ -104,6 +130,8 @@ COMPONENT = (
     ),
     Field("shared_memory", "quantity", "Size of /dev/shm in every rank.", "16Gi"),
     Field("startup_timeout", "duration", "How long a model may load before its probes give up.", 7200, minimum=1),
+    Field("autoscaling", "map", "Whether something else scales it.", {}, fields=AUTOSCALING),
+    Field("min_available", "int", "Engines that are scheduled as one gang (Grove only).", minimum=1, maximum=10_000),
     Field("node_selector", "labels", "Node labels, over the workload's.", {}),
     Field("tolerations", "objects", "Tolerations, after the workload's.", ()),
     Field("pod_spec", "object", "Strategic merge into the pod spec, last: containers, env and volumes by name.", {}),
@@ -112,12 +140,19 @@ COMPONENT = (
 )
 
 MODEL_CONFIG = (
+    Field(
+        "path",
+        "string",
+        "The model's C(config.json), as Hugging Face has it, on the machine that runs the module; numbers given "
+        "beside it win.",
+    ),
     Field("attention_heads", "int", "Attention heads.", minimum=1),
     Field("kv_heads", "int", "Key and value heads.", minimum=1),
     Field("experts", "int", "Routed experts of a mixture-of-experts model.", minimum=1),
     Field("layers", "int", "Transformer layers.", minimum=1),
     Field("parameters_b", "number", "Parameters, in billions."),
-    Field("dtype", "string", "Data type of the weights, for the memory estimate.", default_doc="unchecked"),
+    Field("expert_parameters_b", "number", "Those of them that are in routed experts, in billions."),
+    Field("dtype", "dtype", "Data type of the weights, for the memory estimate.", default_doc="unchecked"),
 )
 
 MODEL_CACHE = (
@@ -140,6 +175,36 @@ COMPILATION_CACHE = (
 NETWORK = (
     Field("socket_interface", "string", "NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME."),
     Field("attachments", "networks", "Secondary networks, as name or namespace/name.", ()),
+    Field(
+        "fabric",
+        "choice",
+        "What the engines talk over: V(infiniband) and V(roce) need an RDMA resource, V(efa) its own, V(mnnvl) a "
+        "C(compute_domain). V(auto) leaves it to NCCL and UCX.",
+        "auto",
+        choices=FABRICS,
+    ),
+)
+
+COMPUTE_DOMAIN = (
+    Field("create", "bool", "Create it; otherwise its claim template C(<name>-channel) is there already.", True),
+    Field(
+        "num_nodes",
+        "int",
+        "Machines in the domain: the sum of replicas x node_count, or 0 where the driver counts the pods itself.",
+        0,
+        maximum=1000,
+    ),
+    Field("name", "dns_label", "Its name.", default_doc="C(<workload>-compute-domain)"),
+)
+
+ROUTER = (
+    Field(
+        "mode",
+        "choice",
+        "How the frontend picks a worker.",
+        choices=ROUTER_MODES,
+        default_doc="Dynamo's own, V(round-robin)",
+    ),
 )
 
 TOPOLOGY = (
@@ -181,13 +246,15 @@ WORKLOAD = (
     Field("image_pull_secrets", "dns_names", "Secrets for the registry.", ()),
     Field("env", "env", "Environment: a map, or a list with valueFrom.", ()),
     Field("env_from_secrets", "dns_names", "Secrets whose keys become environment.", ()),
-    Field("network", "map", "Interfaces and secondary networks.", {}, fields=NETWORK),
+    Field("network", "map", "Fabric, interfaces and secondary networks.", {}, fields=NETWORK),
     Field(
         "extra_resources",
         "counts",
         "What each rank asks for besides GPUs.",
         default_doc="the machines' own, for a rank that takes all GPUs of its machine",
     ),
+    Field("compute_domain", "map", "NVLink across machines (GB200-class).", fields=COMPUTE_DOMAIN),
+    Field("router", "map", "Frontend routing.", {}, fields=ROUTER),
     Field("timeouts", "map", "Deadlines.", {}, fields=TIMEOUTS),
     Field("replace", "choice", "Over C(multinode_replace).", choices=REPLACE),
     Field("labels", "labels", "On every object and pod.", {}),

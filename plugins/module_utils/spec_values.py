@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model_config import DTYPES, dtype_name
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import Problem, format_path, nearest, shown
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import Field, by_name
 
@@ -272,6 +273,15 @@ def _dns_name(entry: Field, raw: object) -> str:
     return word
 
 
+def _dtype(entry: Field, raw: object) -> str | None:
+    word = dtype_name(text(raw, "a data type"))
+    if word == "auto":
+        return None
+    if word not in DTYPES:
+        raise Invalid(f"a data type such as bfloat16, fp8 or nvfp4{nearest(word, list(DTYPES))}, or nothing")
+    return word
+
+
 def _abs_path(entry: Field, raw: object) -> str:
     word = text(raw, "an absolute path")
     if not word.startswith("/") or ":" in word or any(ord(char) < 32 for char in word):
@@ -385,6 +395,7 @@ READERS: Mapping[str, Callable[[Field, object], Any]] = {
     "dns_label": _dns_label,
     "dns_name": _dns_name,
     "abs_path": _abs_path,
+    "dtype": _dtype,
     "version": _version,
     "image": _image,
     "label_value": _label_value,

@@ -99,7 +99,7 @@ def test_f84_weights_that_do_not_fit() -> None:
     finding = one(native(workload(component(), model_config=big)), "MN-F84")
     assert "about 116 GiB of each GPU's 80 GiB (tensor 16)" in finding.message
     assert found(native(workload(component(), model_config={**big, "dtype": "fp8"})), "MN-F84") == []
-    assert found(native(workload(component(), model_config={**big, "dtype": "secret"})), "MN-F84") == []
+    assert found(native(workload(component(), model_config={**big, "dtype": "auto"})), "MN-F84") == []
     # Data parallel copies the weights; expert parallel spreads them.
     copies = component(parallelism={"strategy": "data", "expert": 1})
     assert found(native(workload(copies, model_config={"parameters_b": 70, "dtype": "bf16"})), "MN-F84") != []
