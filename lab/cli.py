@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     up = command("up", "Start the lab, or bring a running one to what is asked; may be repeated.")
     up.add_argument("--inventory", help="where the machines are read from (default: inventories/lab)")
     up.add_argument("--nodes", type=int, help="how many GPU machines, instead of the inventory's number")
+    up.add_argument("--bare", action="store_true", help="only etcd and an API server: for replaying recordings")
     down = command("down", "Stop the lab and all its processes; the folder stays.")
     down.add_argument("--purge", action="store_true", help="remove the folder as well")
     status = command("status", "Each process: pid, port, health, memory. Ends with 1 when something is unhealthy.")
@@ -63,6 +64,9 @@ def run(options: argparse.Namespace) -> int:
             print(f"{name}: {path}")
         return 0
     layout = Layout.of(options.name, options.dir)
+    if options.command == "up" and options.bare:
+        lifecycle.up_bare(layout)
+        return 0
     if options.command == "up":
         if options.nodes is not None and options.nodes < 0:
             raise LabError(f"--nodes: is {options.nodes}; a number from 0 up")

@@ -54,6 +54,11 @@ def egress_socket(layout: Layout, lab_id: str) -> Path:
     return layout.runtime(lab_id) / "egress.sock"
 
 
+def is_bare(state: dict[str, Any]) -> bool:
+    """Whether this lab is etcd and an API server only: nothing acts on what is written to it."""
+    return bool(state.get("bare"))
+
+
 def write_configuration(layout: Layout, state: dict[str, Any]) -> None:
     """Everything that the programs read at start, and the users' kubeconfigs."""
     url = server(state["ports"])
@@ -127,7 +132,8 @@ def write_configuration(layout: Layout, state: dict[str, Any]) -> None:
 
 
 def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
-    """The control plane's processes, in the order of starting."""
+    """The control plane's processes, in the order of starting; of a bare lab the first two."""
+    bare = is_bare(state)
     ports, crt = state["ports"], layout.certs
     serving = [f"--tls-cert-file={crt / 'serving.crt'}", f"--tls-private-key-file={crt / 'serving.key'}"]
     etcd_url = f"https://127.0.0.1:{ports['etcd']}"
@@ -136,7 +142,9 @@ def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
     def spec(name: str, health: Health, args: list[str], after: tuple[str, ...] = ("kube-apiserver",)) -> Spec:
         return Spec(name, [str(layout.bin / name), *args], health, layout.logs / f"{name}.log", after=after)
 
-    return [
+    # Without a controller that makes ServiceAccounts no pod would be admitted
+    off = ["ServiceAccount", "TaintNodesByCondition"] if bare else ["TaintNodesByCondition"]
+    found = [
         spec(
             "etcd",
             Health(ports["etcd"], "/health", client=True),
@@ -161,6 +169,8 @@ def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
                 "--auto-compaction-mode=periodic",
                 "--auto-compaction-retention=1h",
                 "--log-level=warn",
+                # Recorded definitions and whole snapshots are written straight into a bare lab's etcd.
+                *(["--max-request-bytes=33554432", "--max-txn-ops=2048"] if bare else []),
             ],
             after=(),
         ),
@@ -185,7 +195,7 @@ def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
                 f"--service-account-issuer={ISSUER}",
                 f"--service-account-key-file={crt / 'service-account.pub'}",
                 f"--service-account-signing-key-file={crt / 'service-account.key'}",
-                f"--egress-selector-config-file={layout.config / 'egress.yaml'}",
+                *([] if bare else [f"--egress-selector-config-file={layout.config / 'egress.yaml'}"]),
                 f"--audit-policy-file={layout.config / 'audit.yaml'}",
                 f"--audit-log-path={layout.audit_log}",
                 "--audit-log-format=json",
@@ -193,7 +203,7 @@ def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
                 "--audit-log-maxbackup=2",
                 "--allow-privileged=true",
                 # Nodes are made Ready; a taint at birth would only have to be taken away again.
-                "--disable-admission-plugins=TaintNodesByCondition",
+                f"--disable-admission-plugins={','.join(off)}",
                 "--profiling=false",
                 "--v=1",
             ],
@@ -245,3 +255,4 @@ def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
             ],
         ),
     ]
+    return found[:2] if bare else found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from lab.layout import CLONE, Layout
+from lab.layout import CLONE, Layout, read_json
 
 CHART_NAMESPACES = {"volcano": "volcano-system", "lws": "lws-system"}
 AUDIT_SECONDS = 20.0
@@ -32,10 +33,12 @@ class CommandFailed(Exception):
 class Lab:
     """The lab called ``name``; nothing is started before ``up``."""
 
-    def __init__(self, name: str, inventory: Path | None = None, nodes: int | None = None) -> None:
+    def __init__(
+        self, name: str, inventory: Path | None = None, nodes: int | None = None, *, bare: bool = False
+    ) -> None:
         self.layout = Layout.of(name)
         self.name = name
-        self._inventory, self._nodes = inventory, nodes
+        self._inventory, self._nodes, self._bare = inventory, nodes, bare
 
     # -- where things are ----------------------------------------------------------------------------------------------
     @property
@@ -70,6 +73,7 @@ class Lab:
         """Start it, or bring it to the inventory and number of nodes that it was made with; what it printed."""
         options = ["--inventory", str(self._inventory)] if self._inventory else []
         options += ["--nodes", str(self._nodes)] if self._nodes is not None else []
+        options += ["--bare"] if self._bare else []
         return self.command("up", *options, *args).stdout
 
     def down(self, *, purge: bool = False) -> None:
@@ -80,6 +84,10 @@ class Lab:
         """Process name -> its row of ``status --json``."""
         done = self.command("status", "--json", check=False)
         return {row["name"]: row for row in json.loads(done.stdout)}
+
+    def signal(self, process: str, number: signal.Signals) -> None:
+        """Send a process of the lab a signal: SIGKILL (the supervisor starts it again), SIGSTOP, SIGCONT."""
+        os.kill(int(read_json(self.layout.run_file)["processes"][process]["pid"]), number)
 
     # -- the cluster ---------------------------------------------------------------------------------------------------
     def kubectl(self, *args: str, stdin: str | None = None, admin: bool = True, check: bool = True) -> str:

@@ -34,8 +34,23 @@ BINDING = {
 }
 
 
+def up_bare(layout: Layout) -> None:
+    """An etcd and an API server, running and ready: no controller, no machine, nothing that acts by itself."""
+    with locked(layout.lock_file, f"another command works on the lab {layout.name}; waiting for it"):
+        programs = binaries.ensure()
+        started = time.monotonic()
+        state = _start(layout, programs, {}, bare=True)
+        api = Api(controlplane.server(state["ports"]), layout.certs, "admin")
+        _wait(layout, "kube-apiserver", api.ready, started)
+        _bind(api)
+    print(f"lab {layout.name}: etcd and API server ready in {time.monotonic() - started:.1f} s; nothing else runs")
+    print(f"  kubeconfig {layout.kubeconfig}")
+
+
 def up(layout: Layout, inventory: Path, nodes: int | None) -> None:
     """Control plane and machines, running and ready."""
+    if controlplane.is_bare(layout.state()):
+        raise LabError(f"the lab {layout.name} was made with --bare; remove it (down --purge) or give another --name")
     begin = time.monotonic()
     reader = fleet.InventoryReader(inventory)
     with locked(layout.lock_file, f"another command works on the lab {layout.name}; waiting for it"):
@@ -64,13 +79,17 @@ def up(layout: Layout, inventory: Path, nodes: int | None) -> None:
     print(f"  export     K8S_AUTH_KUBECONFIG={layout.kubeconfig} PATH={layout.bin}:$PATH")
 
 
-def _start(layout: Layout, programs: dict[str, Path], charted: dict[str, Path]) -> dict[str, Any]:
+def _start(
+    layout: Layout, programs: dict[str, Path], charted: dict[str, Path], *, bare: bool = False
+) -> dict[str, Any]:
     """A supervisor running what is wanted now; the lab's state."""
     layout.root.mkdir(parents=True, exist_ok=True)
     if layout.root.parent == CLONE / ".lab":
         # Whatever the clone ignores: nothing of a lab belongs into a commit.
         write_atomically(layout.root.parent / ".gitignore", "*\n")
-    state = layout.state() or layout.new_state()
+    state = layout.state() or {**layout.new_state(), "bare": bare}
+    if bare and not controlplane.is_bare(state):
+        raise LabError(f"the lab {layout.name} is a whole one; remove it (down --purge) or give another --name")
     running = processes.alive(read_json(layout.run_file).get("supervisor"))
     if not running:
         _sweep(layout, state)

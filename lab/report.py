@@ -18,14 +18,15 @@ from lab.errors import LabError
 from lab.layout import Layout, read_json
 from lab.processes import Health
 
-EXPECTED = ("supervisor", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+BARE = ("supervisor", "etcd", "kube-apiserver")
+EXPECTED = (*BARE, "kube-controller-manager", "kube-scheduler", "kwok")
 
 
 def status(layout: Layout) -> list[dict[str, Any]]:
     """One row per process: name, pid, port, healthy, memory_mib, restarts, why (when unhealthy)."""
     run = read_json(layout.run_file)
     known = {"supervisor": run.get("supervisor") or {}, **run.get("processes", {})}
-    for name in EXPECTED:
+    for name in BARE if layout.state().get("bare") else EXPECTED:
         known.setdefault(name, {})
     if not processes.alive(known["supervisor"]):
         known = {name: {key: value for key, value in row.items() if key != "pid"} for name, row in known.items()}

@@ -125,9 +125,10 @@ class Supervisor:
         self._tick()
         api = Api(controlplane.server(self.state["ports"]), self.layout.certs, "supervisor")
         threading.Thread(target=self._watch_api, args=[api], daemon=True).start()
-        kubelet = Kubelet(self, self.layout, self.state, api)
-        Proxy(controlplane.egress_socket(self.layout, self.lab_id), kubelet.local_port).start()
-        kubelet.start()
+        if not controlplane.is_bare(self.state):
+            kubelet = Kubelet(self, self.layout, self.state, api)
+            Proxy(controlplane.egress_socket(self.layout, self.lab_id), kubelet.local_port).start()
+            kubelet.start()
         while not self.stopping.is_set():
             self.wake.wait(0.1)
             self.wake.clear()

@@ -59,6 +59,15 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
         one.down(purge=True)
 
 
+@pytest.fixture(scope="session")
+def bare_lab() -> Iterator[Lab]:
+    """An etcd and an API server of this worker's own: nothing acts on what is written to it."""
+    one = Lab(f"bare-{uuid.uuid4().hex[:8]}", bare=True)
+    one.up()
+    yield one
+    one.down(purge=True)
+
+
 @pytest.fixture
 def namespace(lab: Lab) -> Iterator[str]:
     """A namespace in the shared lab, gone after the test."""
