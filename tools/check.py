@@ -63,7 +63,7 @@ STAGES = (
     Stage("importer", ("-m", "tools.importer")),
     Stage("lab", ("-m", "tools.lab_programs")),
     # A file at a time, each of the two workers with a lab of its own.
-    pytest_stage("integration", "-n", "2", "--dist", "loadfile"),
+    pytest_stage("integration", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
     Stage("molecule", ("-m", "tools.scenarios")),
 )
 
