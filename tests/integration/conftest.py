@@ -20,7 +20,6 @@ if str(CLONE) not in sys.path:
 from lab.cli import inventory  # noqa: E402
 from lab.handle import Lab  # noqa: E402
 
-
 LONGEST_FIRST = ("test_site.py", "test_platform.py", "test_chaos.py")
 
 
