@@ -55,11 +55,15 @@ class Degrees:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why no degrees exist: ``degree`` is the pinned one to blame (or ``strategy``), ``nearest`` what would work."""
+    """Why no degrees exist: ``degree`` is the pinned one to blame (or ``strategy``), ``nearest`` what would work.
+
+    ``broken``: ``product`` where the GPUs do not add up, otherwise the degree whose own rule is broken.
+    """
 
     degree: str
     message: str
     nearest: tuple[Degrees, ...] = ()
+    broken: str = "product"
 
 
 @dataclass(frozen=True)
@@ -223,12 +227,13 @@ def _refuse(request: _Request, degrees: Degrees) -> Refusal | None:
     if broken is None:
         return None
     degree, arithmetic = broken
+    rule = "product" if degrees.gpus != request.total else degree
     pins = request.pinned
     if degree not in pins:
         degree = next(name for name in DEGREES if name in pins)
     found = _nearest(request, pins)
     works = "; ".join(str(option) for option in found)
-    return Refusal(degree, f"{request.shape()}, but {arithmetic}; what works: {works}", found)
+    return Refusal(degree, f"{request.shape()}, but {arithmetic}; what works: {works}", found, rule)
 
 
 def _broken(request: _Request, degrees: Degrees) -> tuple[str, str] | None:
