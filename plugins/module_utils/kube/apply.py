@@ -6,14 +6,21 @@
 
 from __future__ import annotations
 
-import re
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube import ownership, readiness, wait
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import (
+    applyset,
+    conflicts,
+    ownership,
+    readiness,
+    wait,
+)
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, Client
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.conflicts import explain
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError, KubeError, NoSuchKind
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Outcome, Ref
@@ -25,6 +32,10 @@ NAMESPACE = ("v1", "Namespace")
 READ_BY_NAME = frozenset({("v1", "Secret"), CRD})
 CRD_TIMEOUT = 60.0
 DISCOVERY_TIMEOUT = 10.0
+# How long an object or namespace on its way out is waited for, before it is made anew
+GOING_TIMEOUT = 120.0
+# Writes of one object in one run, when others' hands are faster
+ATTEMPTS = 4
 
 # Order of writing; what is not named is a workload and comes last
 PHASES: tuple[frozenset[str], ...] = (
@@ -70,9 +81,9 @@ PHASES: tuple[frozenset[str], ...] = (
 class Result:
     """What became of one object.
 
-    ``action``: created, changed, replaced (deleted and created again), unchanged, deleted, failed or would_create
-    (check mode: its kind or namespace does not exist yet, so that the API server could not be asked; ``validated`` is
-    False).
+    ``action``: created, changed, replaced (deleted and created again), unchanged, deleted, kept (a member of the
+    ApplySet that is no longer named and not pruned), failed or would_create (check mode: its kind or namespace does not
+    exist yet, so that the API server could not be asked; ``validated`` is False).
     ``diff``: {"before", "after"} of our own fields, without values of Secrets. ``written``: the resourceVersion that a
     change of an existing object's spec gave it, for wait(). ``verdict``: its readiness as the last answer showed it,
     which saves the wait.
@@ -115,11 +126,13 @@ class _Item:
     phase: int
     live: dict[str, Any] | None = None
     result: Result | None = None
+    warnings: list[str] = field(default_factory=list)
 
     def settle(self, action: str, *, seen: Mapping[str, Any] | None = None, **more: Any) -> None:
         """``seen``: the object as the API server last showed it, in a real run."""
         if seen is not None:
             more["verdict"] = readiness.ready(seen)
+        more["warnings"] = [*self.warnings, *more.get("warnings", [])]
         self.result = Result(self.ref.api_version, self.ref.kind, self.ref.namespace, self.ref.name, action, **more)
 
     @property
@@ -158,19 +171,32 @@ def apply(
     may_be_missing: Collection[tuple[str, str]] = (),
     review: Reviewer | None = None,
     replace_timeout: float = 300.0,
+    applyset: Mapping[str, Any] | None = None,
+    prune: bool = False,
+    going_timeout: float = GOING_TIMEOUT,
 ) -> list[Result]:
-    """Server-side apply of all ``objects``; one Result each, in their order, then one per namespace created.
+    """Server-side apply of all ``objects``; one Result each, in their order, then one per namespace created, the
+    ApplySet's parent when it was written, and one per member that is no longer named.
 
     Objects that already are as wanted cost no request of their own. ``force`` takes fields over from other managers.
     ``create_namespaces`` creates the namespaces that the objects need and that do not exist. ``may_be_missing``:
     (apiVersion, kind) whose CRD an earlier step of the same run installs, so that check mode reports would_create.
     ``review`` may refuse objects, or have them replaced (within ``replace_timeout`` seconds), before any is written.
-    Raises ApiError only when nothing can be done at all (no answer, credentials refused).
+    ``applyset``: {"name", "namespace", "kind"} of the set's parent (applyset.Parent); the objects become its members.
+    ``prune`` deletes (action deleted) its members that ``objects`` does not name, and waits until they are gone, unless
+    ``objects`` is empty or one of them failed; kinds of applyset.NEVER_PRUNED are kept, with a warning. What is being
+    deleted already is waited for, ``going_timeout`` seconds, and made anew.
+    Raises ApiError only when nothing can be done at all (no answer, credentials refused), and ApplySetError.
     """
     run = _Run(client, _items(objects), check=check, force=force, may_be_missing=frozenset(may_be_missing))
+    run.replace_timeout, run.going_timeout = replace_timeout, going_timeout
+    run.create_namespaces = create_namespaces
+    if applyset is not None:
+        run.join(applyset)
     run.resolve()
     run.read(run.items)
-    run.replace_timeout = replace_timeout
+    run.outlast(run.items)
+    run.admit()
     if review is not None:
         run.obey(review)
     if create_namespaces:
@@ -179,7 +205,11 @@ def apply(
         run.write([item for item in run.items if item.phase == phase])
         if phase == 0:
             run.settle_crds()
-    return [item.result for item in run.items if item.result is not None]
+        if phase == phase_of("Namespace"):
+            run.record()
+    run.catch_up()
+    results = [item.result for item in run.items if item.result is not None]
+    return results + (run.prune(delete=prune) if objects else [])
 
 
 def _items(objects: Iterable[Mapping[str, Any]]) -> list[_Item]:
@@ -244,8 +274,19 @@ class _Run:
         self.new_namespaces: set[str] = set()
         self.replaced: dict[Ref, str] = {}
         self.replace_timeout = 0.0
+        self.going_timeout = 0.0
+        self.create_namespaces = False
         # what else of ours the lists have shown: nobody asks for it any more, or another call does
         self.others: list[Mapping[str, Any]] = []
+        # (apiVersion, kind, namespace) -> the members of our ApplySet that its list has shown
+        self.listed: dict[tuple[str, str, str | None], list[Mapping[str, Any]]] = {}
+        self.parent: applyset.Parent | None = None
+        self.parent_live: dict[str, Any] | None = None
+        self.recorded = applyset.Extent()
+        self.parent_result: Result | None = None
+        self.lock = threading.Lock()
+        # namespaces that were going, or gone, when we wrote: why they cannot be written to, or None when made anew
+        self.renewed: dict[str, str | None] = {}
 
     # -- before writing -----------------------------------------------------------------------------------------
 
@@ -299,17 +340,21 @@ class _Run:
         """Fill in the live objects; the items are given back when listing is not allowed."""
         key, items = work
         try:
-            found = {obj["metadata"]["name"]: obj for obj in self.client.list(*key)}
+            objects = self.client.list(*key)
+            found = {obj["metadata"]["name"]: obj for obj in objects}
         except ApiError as error:
             if error.status == 403:
                 return items
             raise
+        again = key in self.listed
+        self.listed[key] = [obj for obj in objects if self.parent and applyset.is_member(obj, self.parent.id)]
         for item in items:
             item.live = found.pop(item.ref.name, None)
         self.others += [
             obj
             for obj in found.values()
-            if (obj["metadata"].get("labels") or {}).get(MANAGED_BY) == FIELD_MANAGER
+            if not again
+            and (obj["metadata"].get("labels") or {}).get(MANAGED_BY) == FIELD_MANAGER
             and not obj["metadata"].get("ownerReferences")
         ]
         return []
@@ -321,6 +366,150 @@ class _Run:
             if error.status != 403:
                 raise
             item.settle("failed", validated=False, error=str(error))
+
+    def outlast(self, items: Iterable[_Item]) -> None:
+        """Wait until what is being deleted is gone, to make it anew; what hangs on fails with what holds it."""
+        going = [item for item in items if item.result is None and _going(item.live)]
+        if self.check:
+            for item in going:
+                item.warnings.append("is being deleted now; a real run waits, and creates it again")
+                item.settle("would_create", validated=False, diff=_diff(item, None, None))
+            return
+        deadline = time.monotonic() + self.going_timeout
+        pause = 0.05
+        while going and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(1.0, pause * 2)
+            self.read(going)
+            going = [item for item in going if item.result is None and _going(item.live)]
+        for item in going:
+            meta = (item.live or {})["metadata"]
+            held = meta.get("finalizers") or ((item.live or {}).get("spec") or {}).get("finalizers") or []
+            by = f", held by {', '.join(held)}" if held else ""
+            item.settle(
+                "failed",
+                error=f"is being deleted since {meta['deletionTimestamp']}{by}, and is still there after "
+                f"{self.going_timeout:g} s: let it go, then run again",
+            )
+
+    # -- the ApplySet -------------------------------------------------------------------------------------------
+
+    def join(self, options: Mapping[str, Any]) -> None:
+        """Make every object a member. Raises ApplySetError when the set is somebody else's."""
+        self.parent = applyset.Parent.of(options)
+        self.recorded, self.parent_live = self.parent.read(self.client)
+        for item in self.items:
+            if item.result is not None:
+                continue
+            labels = item.wanted["metadata"].setdefault("labels", {})
+            if labels.setdefault(applyset.PART_OF, self.parent.id) != self.parent.id:
+                item.settle("failed", validated=False, error=f"is labelled {applyset.PART_OF} of another ApplySet")
+            elif item.kind == ("v1", self.parent.kind) and (item.ref.namespace or "default", item.ref.name) == (
+                self.parent.namespace,
+                self.parent.name,
+            ):
+                item.settle("failed", validated=False, error="is the ApplySet's parent, which cannot be its member")
+
+    def admit(self) -> None:
+        """Refuse what is a member of another ApplySet."""
+        for item in self.items:
+            other = applyset.set_of(item.live) if item.live is not None and self.parent is not None else None
+            if item.result is None and self.parent is not None and other not in (None, self.parent.id):
+                item.settle(
+                    "failed",
+                    validated=False,
+                    error=f"is a member of another ApplySet ({other}): take it out of that one first "
+                    f"(the label {applyset.PART_OF})",
+                )
+
+    def _extent(self, refs: Iterable[Ref]) -> applyset.Extent:
+        refs = list(refs)
+        return applyset.Extent(
+            frozenset(applyset.group_kind(ref.api_version, ref.kind) for ref in refs),
+            frozenset(ref.namespace for ref in refs if ref.namespace),
+        )
+
+    def _members(self) -> list[Ref]:
+        marked = [item for item in self.items if applyset.set_of(item.wanted or {"metadata": {}})]
+        return [item.ref for item in marked if item.result is None or item.result.action != "failed" or item.live]
+
+    def record(self) -> None:
+        """Before the first member is written, its kind and namespace are on record: a killed run loses nothing."""
+        if self.parent is None or not self.items:
+            return
+        error = self._write_parent(self.recorded | self._extent(self._members()))
+        if error is not None:
+            for item in self.items:
+                if item.result is None:
+                    item.settle("failed", error=f"not written, because {self.parent} could not be: {error}")
+
+    def _write_parent(self, extent: applyset.Extent) -> str | None:
+        """Why it could not be written, or None."""
+        parent = self.parent
+        if parent is None:
+            return None
+        extent |= applyset.Extent(frozenset(), frozenset({parent.namespace}))
+        if self.parent_live is not None and extent == self.recorded:
+            return None
+        before = self.parent_live
+        result = self.parent_result or Result("v1", parent.kind, parent.namespace, parent.name, "changed")
+        result.action = "created" if before is None or result.action == "created" else "changed"
+        self.recorded = extent
+        if self.check:
+            self.parent_result = result
+            return None
+        try:
+            self.parent_live = self.client.apply(parent.rendered(extent), force=True)
+        except KubeError as error:
+            return str(error)
+        self.parent_result = result
+        return None
+
+    def prune(self, *, delete: bool) -> list[Result]:
+        """Delete the members that are not named; one Result each, and one for the parent when it was written."""
+        parent = self.parent
+        if parent is None:
+            return []
+        results: list[Result] = []
+        kept: list[Ref] = []
+        if delete:
+            named = {self._identity(item.ref) for item in self.items}
+            found = applyset.search(
+                self.client,
+                parent.id,
+                self.recorded | self._extent(self._members()),
+                versions={applyset.group_kind(*item.kind): item.ref.api_version for item in self.items},
+                seen=self.listed,
+            )
+            failed = sum(1 for item in self.items if item.result is not None and item.result.action == "failed")
+            victims: list[Ref] = []
+            for obj in found.members:
+                ref = Ref.of(obj)
+                if self._identity(ref) in named or _going(obj):
+                    continue
+                why = None
+                if ref.kind in applyset.NEVER_PRUNED:
+                    why = f"a {ref.kind} is never pruned; delete it by hand"
+                elif failed or found.unreadable:
+                    why = "not everything that is named could be applied or read"
+                if why is None:
+                    victims.append(ref)
+                else:
+                    kept.append(ref)
+                    warning = f"is no longer named, and is kept: {why}"
+                    results.append(Result(*ref, "kept", warnings=[warning]))
+            for place, problem in sorted(found.unreadable.items(), key=str):
+                results.append(Result(*place, "*", "failed", validated=False, error=problem))
+            gone = remove(self.client, victims, check=self.check, wait_timeout=self.replace_timeout)
+            kept += [result.ref for result in gone if result.error]
+            results += gone
+            if not found.unreadable and not any(result.error for result in gone):
+                self._write_parent(self._extent([*self._members(), *kept]))
+        return ([self.parent_result] if self.parent_result else []) + results
+
+    @staticmethod
+    def _identity(ref: Ref) -> tuple[str, str | None, str]:
+        return (applyset.group_kind(ref.api_version, ref.kind), ref.namespace, ref.name)
 
     def obey(self, review: Reviewer) -> None:
         """Refuse and replace what the reviewer says; it does not see what has failed already."""
@@ -338,17 +527,14 @@ class _Run:
         """
         named = {item.ref.name for item in self.items if item.kind == NAMESPACE}
         needed = {item.ref.namespace for item in self.items if item.ref.namespace and item.result is None}
+        if self.parent is not None and self.parent_live is None:
+            needed.add(self.parent.namespace)
         inhabited = {item.ref.namespace for item in self.items if item.live is not None}
         unsure = sorted(name for name in needed - inhabited - named if name)
         for name, missing in zip(unsure, self.client.map(self._namespace_is_missing, unsure)):
             if not missing:
                 continue
-            wanted = {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": name, "labels": {MANAGED_BY: FIELD_MANAGER}},
-            }
-            self.items.append(_Item(wanted, Ref(*NAMESPACE, None, name), phase_of("Namespace")))
+            self.items.append(_namespace_item(name))
 
     def _namespace_is_missing(self, name: str) -> bool:
         try:
@@ -381,21 +567,29 @@ class _Run:
             for item in self.items
             if item.kind == CRD and item.result is not None and item.result.action in ("created", "changed")
         }
-        for outcome in wait.wait(self.client, list(written), timeout=CRD_TIMEOUT):
-            if not outcome.ready:
-                written[outcome.ref].action = "failed"
-                written[outcome.ref].error = f"not served after {CRD_TIMEOUT:g} s: {outcome.reason}"
         waiting = [item for item in self.items if item.kind in self.coming and item.result is None]
-        deadline = time.monotonic() + (DISCOVERY_TIMEOUT if written else 0.0)
-        for kind in sorted(self.coming):
-            # Established comes a moment before discovery knows
-            while not self.client.serves(*kind) and time.monotonic() < deadline:
-                time.sleep(0.2)
-        self.coming = set()
-        for item in waiting:
-            if not self._place(item):
-                item.settle("failed", validated=False, error=str(NoSuchKind(*item.kind)))
-        self.read(waiting)
+        try:
+            for outcome in wait.wait(self.client, list(written), timeout=CRD_TIMEOUT):
+                if not outcome.ready:
+                    written[outcome.ref].action = "failed"
+                    written[outcome.ref].error = f"not served after {CRD_TIMEOUT:g} s: {outcome.reason}"
+            deadline = time.monotonic() + (DISCOVERY_TIMEOUT if written else 0.0)
+            for kind in sorted(self.coming):
+                # Established comes a moment before discovery knows
+                while not self.client.serves(*kind) and time.monotonic() < deadline:
+                    time.sleep(0.2)
+            self.coming = set()
+            for item in waiting:
+                if not self._place(item):
+                    item.settle("failed", validated=False, error=str(NoSuchKind(*item.kind)))
+            self.read(waiting)
+            self.outlast(waiting)
+            self.admit()
+        except ApiError as error:  # something is written already: what became of it must be told
+            self.coming = set()
+            for item in waiting:
+                if item.result is None:
+                    item.settle("failed", validated=False, error=str(error))
 
     def _write(self, item: _Item) -> None:
         live = item.live
@@ -409,10 +603,13 @@ class _Run:
             self._replace(item)
             return
         try:
-            answer = self.client.apply(item.wanted, dry_run=self.check, force=self.force)
+            answer = self._send(item)
         except KubeError as error:
             item.settle("failed", error=explain(error, item.ref.kind))
             return
+        if answer is None:
+            return
+        live = item.live
         if live is None or live["metadata"].get("uid") != answer["metadata"].get("uid"):
             item.settle("created", seen=answer, diff=_diff(item, None, answer))
         elif _moved(live, answer, self.check):
@@ -425,6 +622,75 @@ class _Run:
                 "unchanged",
                 warnings=[f"{reason} after admission: the cluster keeps its own value" for reason in rewritten],
             )
+
+    def _send(self, item: _Item) -> dict[str, Any] | None:
+        """Apply it against all odds: hands that took fields, its own deletion, its namespace's. None: it is settled."""
+        force = self.force
+        problem: ApiError | None = None
+        for _attempt in range(ATTEMPTS):
+            try:
+                answer = self.client.apply(item.wanted, dry_run=self.check, force=force)
+            except ApiError as error:
+                problem = error
+                taken = conflicts.conflicts(error)
+                namespace = item.ref.namespace
+                if taken and all(conflict.by_hand for conflict in taken) and not force:
+                    force = True
+                    item.warnings += conflicts.taken_back(taken)
+                elif namespace and _namespace_goes(error):
+                    if self.check:
+                        item.warnings.append(f"its namespace {namespace} is being deleted")
+                        item.settle("would_create", validated=False, diff=_diff(item, None, None))
+                        return None
+                    self._renew(namespace)
+                else:
+                    raise
+                continue
+            if self.check or not _going(answer):
+                return answer
+            item.live = answer
+            self.outlast([item])
+            if item.result is not None:
+                return None
+        raise problem or KubeError(f"was deleted {ATTEMPTS} times while it was written: somebody else removes it")
+
+    def _renew(self, name: str) -> None:
+        """Make a namespace anew that is going or gone; raises KubeError when we may not, or it does not go."""
+        with self.lock:
+            if name not in self.renewed:
+                self.renewed[name] = self._make_namespace(name)
+            problem = self.renewed[name]
+        if problem is not None:
+            raise KubeError(problem)
+
+    def _make_namespace(self, name: str) -> str | None:
+        item = next((one for one in self.items if one.kind == NAMESPACE and one.ref.name == name), None)
+        if item is None and not self.create_namespaces:
+            return f"the namespace {name} is being deleted, or gone: create it (again) first"
+        again = _namespace_item(name) if item is None else _Item(item.wanted, item.ref, item.phase)
+        self._get(again)
+        self.outlast([again])
+        if again.result is None:
+            self._write(again)
+        result = again.result
+        if result is not None and result.error:
+            return f"the namespace {name} {result.error}"
+        if item is None:
+            self.items.append(again)
+        else:
+            item.result = result
+        return None
+
+    def catch_up(self) -> None:
+        """What was found unchanged in a namespace that went away afterwards is gone with it: write it again."""
+        lost = [
+            item
+            for item in self.items
+            if item.result is not None and item.result.action == "unchanged" and item.ref.namespace in self.renewed
+        ]
+        for item in lost:
+            item.live, item.result = None, None
+        self.client.map(self._write, lost)
 
     def _replace(self, item: _Item) -> None:
         """Delete and create again. Check mode cannot ask: the dry run would meet the object that is in the way."""
@@ -443,6 +709,24 @@ class _Run:
             item.settle("failed", error=f"was deleted, and its replacement is refused: {explain(error, item.ref.kind)}")
             return
         item.settle("replaced", seen=answer, diff=diff, warnings=[why])
+
+
+def _namespace_item(name: str) -> _Item:
+    labels = {MANAGED_BY: FIELD_MANAGER}
+    wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    return _Item(wanted, Ref(*NAMESPACE, None, name), phase_of("Namespace"))
+
+
+def _going(obj: Mapping[str, Any] | None) -> bool:
+    """Whether it is there, and being deleted."""
+    return obj is not None and bool(obj["metadata"].get("deletionTimestamp"))
+
+
+def _namespace_goes(error: ApiError) -> bool:
+    """Whether a write was refused because its namespace is being deleted, or is gone."""
+    if error.status == 404:
+        return (error.body.get("details") or {}).get("kind") == "namespaces"
+    return error.status == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in error.causes)
 
 
 def _moved(live: Mapping[str, Any], answer: Mapping[str, Any], check: bool) -> bool:
@@ -496,29 +780,6 @@ def _without_secrets(before: dict[str, Any], after: dict[str, Any]) -> tuple[dic
     return before, after
 
 
-_CONFLICT = re.compile(r'conflict with "(?P<owner>[^"]*)"')
-
-
-def explain(error: KubeError, kind: str = "") -> str:
-    """One sentence for a refused write; conflicts with each field and its owner, never the value of a Secret."""
-    if not isinstance(error, ApiError):
-        return str(error)
-    conflicts = []
-    for cause in error.causes:
-        if cause.get("reason") == "FieldManagerConflict":
-            owner = _CONFLICT.search(str(cause.get("message")))
-            conflicts.append(f"{cause.get('field')} belongs to {owner.group('owner') if owner else 'another manager'}")
-    if conflicts:
-        return (
-            f"{', '.join(conflicts)}: another manager set {'it' if len(conflicts) == 1 else 'them'}; "
-            "leave the field to its owner, or take it over with force_conflicts: true"
-        )
-    if kind == "Secret" and error.status in (400, 422, 500):
-        fields = ", ".join(str(cause.get("field")) for cause in error.causes if cause.get("field"))
-        return f"the API server refuses this Secret ({error.reason or error.status}{': ' + fields if fields else ''})"
-    return str(error)
-
-
 # -- readiness of what was applied ---------------------------------------------------------------------------------
 
 
@@ -534,7 +795,7 @@ def wait_for(
     outcomes: dict[Ref, Outcome] = {}
     pending: list[Result] = []
     for result in results:
-        if result.action == "failed":
+        if result.action in ("failed", "deleted", "kept"):
             continue
         if result.verdict is not None and result.verdict.ready and result.written is None:
             outcomes[result.ref] = Outcome(result.ref, True, result.verdict.reason, 0.0, result.verdict.generic)

@@ -356,7 +356,10 @@ class Client:
         propagation: str = "Background",
         uid: str | None = None,
     ) -> Object | None:
-        """Ask for deletion; None when there was nothing to delete. With ``uid`` only that very object."""
+        """Ask for deletion; None when there was nothing to delete. With ``uid`` only that very object.
+
+        {} when it is gone after an attempt whose answer was lost: then it was most likely ours.
+        """
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if uid:
             body["preconditions"] = {"uid": uid}
@@ -371,7 +374,7 @@ class Client:
             return None
         except ApiError as error:
             if error.status == 404:
-                return None
+                return {} if error.repeated else None
             raise
 
 

@@ -33,7 +33,7 @@ class ApiError(KubeError):
     """An answer that is not a success, or none at all.
 
     ``status`` is the HTTP code, 0 when there was no answer; ``reason`` and ``message`` are those of the
-    Kubernetes Status, ``body`` is that Status.
+    Kubernetes Status, ``body`` is that Status. ``repeated``: an earlier attempt may have been carried out.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class ApiError(KubeError):
         self.method = method
         self.path = path
         self.host = host
+        self.repeated = False
         super().__init__(message)
 
     @property

@@ -47,11 +47,19 @@ def ensure(client: Client, params: Mapping[str, Any], *, check: bool = False) ->
             return Answer({"changed": False, "objects": [], "diff": []}, f"objects: one {malformed[0]}")
         results = engine.remove(client, objects, check=check, wait_timeout=timeout, wait_gone=params["wait"])
         return _answer(client, results, {})
-    results = engine.apply(client, objects, check=check, force=params["force_conflicts"])
+    applyset, prune = params.get("applyset") or None, bool(params.get("prune"))
+    if prune and not applyset:
+        return Answer({"changed": False, "objects": [], "diff": []}, "prune: needs applyset, the set to prune within")
+    results = engine.apply(
+        client, objects, check=check, force=params["force_conflicts"], applyset=applyset, prune=prune
+    )
     outcomes: dict[waiting.Ref, waiting.Outcome] = {}
     if params["wait"] and not check:
         outcomes = engine.wait_for(client, results, timeout=timeout)
-    return _answer(client, results, outcomes)
+    answer = _answer(client, results, outcomes)
+    if prune and not objects:
+        answer.warnings.append("objects is empty: nothing is pruned, lest a mistake empty the cluster")
+    return answer
 
 
 def _answer(client: Client, results: Iterable[Result], outcomes: Mapping[waiting.Ref, waiting.Outcome]) -> Answer:

@@ -27,20 +27,32 @@ except ImportError:  # auth.connect() has reported it before anything here is ca
 JSON = "application/json"
 USER_AGENT = "dynamo.multinode"
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 65.0  # the API server itself gives up on a request after 60 s
+# Seconds without a byte. A write may wait for webhooks, and the API server gives up on it after 60 s; a read has no
+# such excuse, and asked again it costs nothing
+WRITE_TIMEOUT = 65.0
+READ_TIMEOUT = 30.0
 
 
 class Transport:
     """Sends requests over one pool; safe to use from many threads.
 
     ``budget``: seconds in which one request may be tried again. ``first_budget``: the same while the server has
-    never answered, so that a wrong address fails soon. ``requests``: how many were sent, repetitions included.
+    never answered, so that a wrong address fails soon. ``patience``: seconds without a byte after which an attempt is
+    given up (None: as long as its kind of request may take). ``requests``: how many were sent, repetitions included.
     """
 
-    def __init__(self, connection: Connection, *, budget: float = 60.0, first_budget: float = 6.0) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        budget: float = 90.0,
+        first_budget: float = 6.0,
+        patience: float | None = None,
+    ) -> None:
         self.connection = connection
         self.budget = budget
         self.first_budget = first_budget
+        self.patience = patience
         self.requests = 0
         self._answered = False
         self._lock = threading.Lock()
@@ -57,23 +69,31 @@ class Transport:
     ) -> dict[str, Any]:
         """The decoded answer. ``query`` entries that are None or "" are left out; ``timeout``: seconds per attempt.
 
-        Raises ApiError, also when there is no answer (status 0).
+        Raises ApiError, also when there is no answer (status 0); its ``repeated`` says that an earlier attempt may have
+        been carried out, though its answer was lost.
         """
         payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         started = time.monotonic()
         attempt = 0
+        unsure = False
         while True:
             attempt += 1
             retry_after = None
             try:
                 answer = self._send(method, path, query, payload, content_type, timeout)
-                if answer.status < 400:
+                value = _json(answer.data)
+                if answer.status < 300 and value is not None:
                     self._answered = True
-                    return _decoded(answer.data)
+                    return value
                 retry_after = answer.headers.get("Retry-After")
-                error, again = self._refusal(answer, method, path)
+                if answer.status < 400:
+                    error, again = self._no_api_server(answer, method, path)
+                else:
+                    error, again = self._refusal(answer, method, path)
             except (HTTPError, OSError) as problem:
                 error, again = self._no_answer(problem, method, path)
+            error.repeated = unsure
+            unsure = unsure or error.status == 0 or error.status >= 500
             pause = retry.delay(attempt, retry_after, random.random)
             budget = self.budget if self._answered else self.first_budget
             if not again or time.monotonic() - started + pause > budget:
@@ -117,7 +137,10 @@ class Transport:
             self.connection.host + path + ("?" + urlencode(wanted) if wanted else ""),
             body=payload,
             headers=headers,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout or READ_TIMEOUT),
+            timeout=urllib3.Timeout(
+                connect=CONNECT_TIMEOUT,
+                read=timeout or self.patience or (READ_TIMEOUT if method == "GET" else WRITE_TIMEOUT),
+            ),
             retries=False,
             redirect=False,
             preload_content=preload,
@@ -137,6 +160,17 @@ class Transport:
             host=self.connection.host,
         )
         return error, retry.worth_retrying(answer.status, status)
+
+    def _no_api_server(self, answer: Any, method: str, path: str) -> tuple[ApiError, bool]:
+        """A success that is none: a login page, or an answer that was cut short behind our back."""
+        host = self.connection.host
+        target = answer.headers.get("Location")
+        if target or answer.status >= 300:
+            what = f"is redirected ({answer.status}) to {str(target).partition('?')[0]}"
+        else:
+            what = f"is answered ({answer.status}) with something that is not JSON"
+        message = f"{method} {path} {what}: {host} is no API server, or a proxy stands in front of it"
+        return ApiError(0, "Unreadable", message, method=method, path=path, host=host), not target
 
     def _no_answer(self, problem: Exception, method: str, path: str) -> tuple[ApiError, bool]:
         cause = problem.reason if isinstance(problem, MaxRetryError) and problem.reason is not None else problem
@@ -166,14 +200,22 @@ class Transport:
         return ApiError(0, "Unreachable", message, method=method, path=path, host=host), again
 
 
-def _decoded(data: bytes) -> dict[str, Any]:
-    """The JSON object in ``data``; anything else (a proxy's HTML page, nothing) becomes a message."""
+def _json(data: bytes) -> dict[str, Any] | None:
+    """The JSON object in ``data``; None when there is none."""
     try:
         value = json.loads(data)
     except ValueError:
-        text = data.decode("utf-8", "replace").strip()
-        return {"message": " ".join(text.split())[:200]} if text else {}
-    return value if isinstance(value, dict) else {"message": str(value)}
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    """The JSON object in ``data``; anything else (a proxy's HTML page, nothing) becomes a message."""
+    value = _json(data)
+    if value is not None:
+        return value
+    text = data.decode("utf-8", "replace").strip()
+    return {"message": " ".join(text.split())[:200]} if text else {}
 
 
 def _short(error: BaseException) -> str:
