@@ -11,5 +11,24 @@ MANAGER = "dynamo.multinode"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 WORKLOAD_LABEL = "dynamo.multinode/workload"
 COMPONENT_LABEL = "dynamo.multinode/component"
+# ``leader`` or ``worker``, where the orchestrator has no label of its own for that (Grove)
+RANK_LABEL = "dynamo.multinode/rank"
+# On pods: a change of the engine's configuration file changes it, and so rolls them
+ENGINE_CONFIG_HASH = "dynamo.multinode/engine-config"
 # On the ConfigMap that says of a platform component whether it was adopted or provisioned
 RECORD_LABEL = "dynamo.multinode/record"
+
+
+def engine_config_name(workload: str, component: str) -> str:
+    """The ConfigMap with an engine's own configuration file."""
+    return f"{workload}-{component}-engine"
+
+
+def compute_domain_name(workload: str) -> str:
+    """The ComputeDomain of a workload that does not name it."""
+    return f"{workload}-compute-domain"
+
+
+def channel_name(compute_domain: str) -> str:
+    """The ResourceClaimTemplate that the ComputeDomain's controller makes."""
+    return f"{compute_domain}-channel"

@@ -9,19 +9,21 @@ Pure: the cluster, where there is one, comes in as ``facts`` (what cluster_info 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import checks
-from ansible_collections.dynamo.multinode.plugins.module_utils.checks.cluster import dynamo_served, present
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.cluster import dynamo_served, misnamed, present
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import compute_domain_name, engine_config_name
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import Component, Machine, Settings, Workload
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import Problem, SpecError, format_path
 
-APIS = {"native": "leaderworkerset", "dynamo": "dynamographdeployment"}
+NATIVE_APIS = {"lws": "leaderworkerset", "grove": "podcliqueset"}
+DYNAMO_API = "dynamographdeployment"
 DEFAULT_QUEUES = {"kai": "dynamo", "volcano": "default"}
 KAI_PRIORITY = "inference"
 
@@ -100,8 +102,20 @@ class ComponentPlan:
 
 
 @dataclass(frozen=True)
+class TopologyBinding:
+    """Grove's ClusterTopologyBinding that knows a node label: its ``name``, and what it calls that level."""
+
+    name: str
+    domain: str
+
+
+@dataclass(frozen=True)
 class WorkloadPlan:
-    """One workload with its target. ``pack_label`` is the node label of the topology level to pack into."""
+    """One workload with its target.
+
+    ``pack_label`` is the node label of the topology level to pack into; with a ``binding`` Grove packs, otherwise the
+    pods' own affinity does.
+    """
 
     workload: Workload
     choice: Choice
@@ -112,6 +126,7 @@ class WorkloadPlan:
     pack_level: str | None = None
     pack_label: str | None = None
     pack_required: bool = True
+    binding: TopologyBinding | None = None
     dynamo_version: str | None = None
 
     @property
@@ -140,6 +155,7 @@ class WorkloadPlan:
             "queue": self.queue or "",
             "priority_class": self.priority_class or "",
             "pack": self.pack_level or "",
+            "topology_binding": self.binding.name if self.binding else "",
             "demand": self.demand,
             "components": [component.to_dict() for component in self.components],
         }
@@ -325,31 +341,58 @@ def _workload_plan(
         choice=choice,
         queue=workload.queue or DEFAULT_QUEUES.get(choice.scheduler),
         priority_class=priority,
-        api=APIS[choice.workload_api],
+        api=NATIVE_APIS[choice.orchestrator] if native else DYNAMO_API,
         components=components,
         pack_level=level,
         pack_label=settings.topology_levels[level] if level else None,
         pack_required=workload.topology.required if workload.topology else True,
+        binding=_binding(choice, settings.topology_levels[level], facts) if level else None,
         dynamo_version=settings.dynamo_version,
     )
 
 
+def _binding(choice: Choice, label: str, facts: Mapping[str, Any] | None) -> TopologyBinding | None:
+    """The binding to pack by. One that KAI cannot resolve is passed over (F56): affinity needs none."""
+    if (choice.orchestrator, choice.scheduler) != ("grove", "kai"):
+        return None
+    for found in (facts or {}).get("topology_bindings") or ():
+        domain = next((level["domain"] for level in found["levels"] if level["key"] == label), None)
+        if domain is not None and found.get("in_sync") and not misnamed(found):
+            return TopologyBinding(found["name"], domain)
+    return None
+
+
 def _collisions(plans: Sequence[WorkloadPlan]) -> list[Problem]:
-    """Objects of two workloads that would have the same name (LWS makes a Service named as itself)."""
+    """Objects of two workloads that would have the same name (LWS and Grove make Services of their own)."""
     owners: dict[tuple[str, str, str], str] = {}
     problems = []
     for planned in plans:
-        names = []
-        if planned.choice.workload_api == "native":
-            names.append(("Service", planned.name))
-            names += [("Service", component.object_name) for component in planned.components]
-        cache = planned.workload.model_cache
-        if cache and cache.create and cache.claim:
-            names.append(("PersistentVolumeClaim", cache.claim))
-        for kind, name in names:
+        for kind, name, path in _names(planned):
             other = owners.setdefault((kind, planned.namespace, name), planned.workload.path)
             if other != planned.workload.path:
                 message = f"makes {kind} {name!r} in namespace {planned.namespace!r}, and so does {other}"
-                key = "model_cache.claim" if kind != "Service" else "name"
-                problems.append(Problem(f"{planned.workload.path}.{key}", name, message, "MN-F107"))
+                problems.append(Problem(f"{planned.workload.path}.{path}", name, message, "MN-F107"))
     return problems
+
+
+def _names(planned: WorkloadPlan) -> Iterator[tuple[str, str, str]]:
+    """What a workload makes under names that others could choose too: (kind, name, path of what to change)."""
+    workload = planned.workload
+    if planned.choice.workload_api == "native":
+        yield "Service", planned.name, "name"
+        for component in planned.components:
+            grove = planned.api == NATIVE_APIS["grove"]
+            yield "Service", f"{component.object_name}-0" if grove else component.object_name, "name"
+    cache = workload.model_cache
+    if cache and cache.create and cache.claim:
+        yield "PersistentVolumeClaim", cache.claim, "model_cache.claim"
+    for part in workload.components:
+        if part.engine_config:
+            yield "ConfigMap", engine_config_name(workload.name, part.name), "name"
+    domain = workload.compute_domain
+    if domain is not None and domain.create:
+        yield (
+            "ComputeDomain",
+            domain.name or compute_domain_name(workload.name),
+            "compute_domain.name" if domain.name else "name",
+        )

@@ -4,22 +4,25 @@
 
 """Degrees to command and arguments, one module per engine, all with the same functions.
 
-``dynamo(request)`` is what Dynamo's operator takes (it adds the coordination flags itself), ``native(request, leader)``
-what a LeaderWorkerSet's pods run on their own. ``DEGREE_FLAGS``, ``COORDINATION_FLAGS`` and ``IDENTITY_FLAGS`` are the
-flags that we or the operator write, so that nobody else does.
+``dynamo(request)`` is what Dynamo's operator takes (it adds the coordination flags itself), ``native(request, leader,
+wiring)`` what the pods of a LeaderWorkerSet or PodCliqueSet run on their own. ``DEGREE_FLAGS``, ``COORDINATION_FLAGS``
+and ``IDENTITY_FLAGS`` are the flags that we or the operator write, so that nobody else does.
 """
 
 from __future__ import annotations
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import sglang, trtllm, vllm
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import (
+    GROVE,
+    LWS,
     Backend,
     Launch,
     Request,
+    Wiring,
     flag_name,
     match_flag,
 )
 
 BACKENDS: dict[str, Backend] = {"vllm": vllm.BACKEND, "sglang": sglang.BACKEND, "trtllm": trtllm.BACKEND}
 
-__all__ = ["BACKENDS", "Backend", "Launch", "Request", "flag_name", "match_flag"]
+__all__ = ["BACKENDS", "GROVE", "LWS", "Backend", "Launch", "Request", "Wiring", "flag_name", "match_flag"]

@@ -8,18 +8,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
 
 HTTP_PORT = 8000
-LEADER = "$(LWS_LEADER_ADDRESS)"
-RANK = "$(LWS_WORKER_INDEX)"
 POD_IP_ENV: Mapping[str, object] = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 
 
 @dataclass(frozen=True)
+class Wiring:
+    """How the ranks of one engine find each other.
+
+    ``leader``: the leader's address, from variables that the orchestrator sets in every container. ``index``: the
+    variable with a worker's number, of which the first worker's is ``first``; rank = index + 1 - first.
+    """
+
+    leader: str
+    index: str
+    first: int
+
+    def rank(self, leader: bool) -> str:
+        """The rank as a token that Kubernetes expands, or empty where it takes arithmetic."""
+        if self.first == 1:
+            return f"$({self.index})"
+        return "0" if leader else ""
+
+    def rank_sum(self, times: int = 1) -> str:
+        """A worker's rank, or a multiple of it, in shell arithmetic."""
+        rank = self.index if self.first == 1 else f"{self.index} + {1 - self.first}"
+        if times == 1:
+            return rank
+        return f"{times} * {rank}" if self.first == 1 else f"{times} * ({rank})"
+
+
+# The leader counts too: LWS_WORKER_INDEX is 0 in it.
+LWS = Wiring("$(LWS_LEADER_ADDRESS)", "LWS_WORKER_INDEX", 1)
+# operator/api/common/constants of Grove; the names ``ldr`` and ``engine`` are those of render/podcliqueset.py.
+GROVE = Wiring("$(GROVE_PCSG_NAME)-$(GROVE_PCSG_INDEX)-ldr-0.$(GROVE_HEADLESS_SERVICE)", "GROVE_PCLQ_POD_INDEX", 0)
+
+
+def with_sum(command: tuple[str, ...], flag: str, arithmetic: str) -> tuple[str, ...]:
+    """``command`` with ``flag`` and a number added behind its arguments, for Kubernetes expands but cannot add."""
+    return ("/bin/sh", "-c", f'exec "$0" "$@" {flag} "$(({arithmetic}))"', *command)
+
+
+@dataclass(frozen=True)
 class Request:
-    """One engine: ``disaggregated`` is prefill or decode where both exist, otherwise empty."""
+    """One engine: ``disaggregated`` is prefill or decode where both exist, ``engine_config`` the path of its file."""
 
     model: str
     degrees: Degrees
@@ -28,6 +64,7 @@ class Request:
     served_model_name: str | None = None
     model_revision: str | None = None
     disaggregated: str = ""
+    engine_config: str = ""
     args: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
 
@@ -41,16 +78,26 @@ class Launch:
     env: tuple[Mapping[str, object], ...] = ()
 
 
+class Native(Protocol):
+    """Launches one rank without Dynamo."""
+
+    def __call__(self, request: Request, leader: bool, wiring: Wiring = LWS) -> Launch: ...
+
+
 @dataclass(frozen=True)
 class Backend:
-    """One engine's spelling. Flag tables: canonical long flag (dashes) or short alias -> what it sets."""
+    """One engine's spelling. Flag tables: canonical long flag (dashes) or short alias -> what it sets.
+
+    ``config_flag`` names the engine's own configuration file.
+    """
 
     name: str
     degree_flags: Mapping[str, str]
     coordination_flags: frozenset[str]
     identity_flags: Mapping[str, str]
     dynamo: Callable[[Request], Launch]
-    native: Callable[[Request, bool], Launch] | None
+    native: Native | None
+    config_flag: str
     native_flags: frozenset[str] = frozenset()
     cache_env: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,6 +128,10 @@ def flag_value(args: tuple[str, ...], index: int) -> str:
         return args[index].split("=", 1)[1]
     following = args[index + 1] if index + 1 < len(args) else ""
     return "" if flag_name(following) else following
+
+
+def config_args(request: Request, flag: str) -> list[str]:
+    return [flag, request.engine_config] if request.engine_config else []
 
 
 def has_flag(args: tuple[str, ...], flag: str) -> bool:

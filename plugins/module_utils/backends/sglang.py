@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import (
     HTTP_PORT,
-    LEADER,
-    RANK,
+    LWS,
     Backend,
     Launch,
     Request,
+    Wiring,
+    config_args,
     has_flag,
+    with_sum,
 )
 
 DIST_PORT = 29500
 BOOTSTRAP_PORT = 30001
+CONFIG_FLAG = "--config"
 
 DEGREE_FLAGS = {
     "--tp-size": "tensor",
@@ -59,7 +62,7 @@ def _common(request: Request) -> list[str]:
             args += ["--enable-dp-attention"]
     if degrees.expert > 1:
         args += ["--ep-size", str(degrees.expert)]
-    return args
+    return args + config_args(request, CONFIG_FLAG)
 
 
 def dynamo(request: Request) -> Launch:
@@ -75,13 +78,19 @@ def dynamo(request: Request) -> Launch:
     return Launch(request.command or ("python3", "-m", "dynamo.sglang"), (*args, *request.args))
 
 
-def native(request: Request, leader: bool) -> Launch:
+def native(request: Request, leader: bool, wiring: Wiring = LWS) -> Launch:
     """``sglang.launch_server`` on every rank; only rank 0 answers requests."""
     args = _common(request)
+    command = request.command or ("python3", "-m", "sglang.launch_server")
     if request.node_count > 1:
-        args += ["--dist-init-addr", f"{LEADER}:{DIST_PORT}", "--nnodes", str(request.node_count), "--node-rank", RANK]
+        args += ["--dist-init-addr", f"{wiring.leader}:{DIST_PORT}", "--nnodes", str(request.node_count)]
+        rank = wiring.rank(leader)
+        if rank:
+            args += ["--node-rank", rank]
+        else:
+            command = with_sum(command, "--node-rank", wiring.rank_sum())
     args += ["--host", "0.0.0.0", "--port", str(HTTP_PORT)]
-    return Launch(request.command or ("python3", "-m", "sglang.launch_server"), (*args, *request.args))
+    return Launch(command, (*args, *request.args))
 
 
 BACKEND = Backend(
@@ -91,6 +100,7 @@ BACKEND = Backend(
     identity_flags=IDENTITY_FLAGS,
     dynamo=dynamo,
     native=native,
+    config_flag=CONFIG_FLAG,
     native_flags=frozenset({"--host", "--port"}),
     cache_env={"TORCHINDUCTOR_CACHE_DIR": "torchinductor", "TRITON_CACHE_DIR": "triton"},
 )

@@ -6,7 +6,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import Backend, Launch, Request
+from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import (
+    Backend,
+    Launch,
+    Request,
+    config_args,
+)
+
+# What this file says wins over the command line (update_llm_args_with_extra_options).
+CONFIG_FLAG = "--extra-engine-args"
 
 DEGREE_FLAGS = {
     "--tensor-parallel-size": "tensor",
@@ -34,6 +42,7 @@ def dynamo(request: Request) -> Launch:
     args += ["--gpus-per-node", str(request.gpus_per_node)]
     if request.disaggregated:
         args += ["--disaggregation-mode", request.disaggregated]
+    args += config_args(request, CONFIG_FLAG)
     return Launch(request.command or ("python3", "-m", "dynamo.trtllm"), (*args, *request.args))
 
 
@@ -44,5 +53,6 @@ BACKEND = Backend(
     identity_flags=IDENTITY_FLAGS,
     dynamo=dynamo,
     native=None,
+    config_flag=CONFIG_FLAG,
     cache_env={"TORCHINDUCTOR_CACHE_DIR": "torchinductor", "TRITON_CACHE_DIR": "triton"},
 )

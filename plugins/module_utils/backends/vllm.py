@@ -11,17 +11,20 @@ from __future__ import annotations
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import (
     HTTP_PORT,
-    LEADER,
+    LWS,
     POD_IP_ENV,
-    RANK,
     Backend,
     Launch,
     Request,
+    Wiring,
+    config_args,
     has_flag,
+    with_sum,
 )
 
 MASTER_PORT = 29500
 RPC_PORT = 13445
+CONFIG_FLAG = "--config"
 
 DEGREE_FLAGS = {
     "--tensor-parallel-size": "tensor",
@@ -75,7 +78,7 @@ def _degrees(request: Request) -> list[str]:
         args += ["--data-parallel-size", str(degrees.data)]
     if degrees.expert > 1:
         args += ["--enable-expert-parallel"]
-    return args
+    return args + config_args(request, CONFIG_FLAG)
 
 
 def _identity(request: Request) -> list[str]:
@@ -96,30 +99,33 @@ def dynamo(request: Request) -> Launch:
     return Launch(request.command or ("python3", "-m", "dynamo.vllm"), (*args, *request.args))
 
 
-def native(request: Request, leader: bool) -> Launch:
+def native(request: Request, leader: bool, wiring: Wiring = LWS) -> Launch:
     """``vllm serve``: the leader has the API server, the other ranks are headless."""
     degrees, nodes = request.degrees, request.node_count
     command = request.command or ("vllm", "serve")
     args = [request.model, *_identity(request), *_degrees(request)]
     env: tuple[dict[str, object], ...] = ()
+    rank = wiring.rank(leader)
     if nodes > 1 and degrees.data > 1:
         local = request.gpus_per_node // (degrees.tensor * degrees.pipeline)
         # The leader binds this address, and ZeroMQ binds numbers, not names (kserve #5155).
-        address = "$(POD_IP)" if leader else LEADER
+        address = "$(POD_IP)" if leader else wiring.leader
         env = (dict(POD_IP_ENV),) if leader else ()
         args += ["--data-parallel-size-local", str(local)]
         args += ["--data-parallel-address", address, "--data-parallel-rpc-port", str(RPC_PORT)]
         if not leader:
             args += ["--headless"]
-            if local == 1:
-                args += ["--data-parallel-start-rank", RANK]
+            if local == 1 and rank:
+                args += ["--data-parallel-start-rank", rank]
             else:
-                # Kubernetes expands variables but cannot multiply.
-                script = f'exec "$0" "$@" --data-parallel-start-rank "$(({local} * LWS_WORKER_INDEX))"'
-                command = ("/bin/sh", "-c", script, *command)
+                command = with_sum(command, "--data-parallel-start-rank", wiring.rank_sum(local))
     elif nodes > 1:
-        args += ["--distributed-executor-backend", "mp", "--nnodes", str(nodes), "--node-rank", RANK]
-        args += ["--master-addr", LEADER, "--master-port", str(MASTER_PORT)]
+        args += ["--distributed-executor-backend", "mp", "--nnodes", str(nodes)]
+        args += ["--master-addr", wiring.leader, "--master-port", str(MASTER_PORT)]
+        if rank:
+            args += ["--node-rank", rank]
+        else:
+            command = with_sum(command, "--node-rank", wiring.rank_sum())
         if not leader:
             args += ["--headless"]
     if leader:
@@ -134,6 +140,7 @@ BACKEND = Backend(
     identity_flags=IDENTITY_FLAGS,
     dynamo=dynamo,
     native=native,
+    config_flag=CONFIG_FLAG,
     native_flags=frozenset({"--host", "--port", "--uds"}),
     cache_env={"VLLM_CACHE_ROOT": "vllm", "TORCHINDUCTOR_CACHE_DIR": "torchinductor", "TRITON_CACHE_DIR": "triton"},
 )

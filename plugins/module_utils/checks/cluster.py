@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Facts = Mapping[str, Any]
 
-
+KAI = "kai-scheduler"
 API_GROUPS = {
     "grove": "grove.io",
     "kai_scheduler": "scheduling.run.ai",
@@ -55,6 +55,12 @@ def dynamo_served(facts: Facts | None) -> bool:
     if not facts:
         return False
     return present(facts, "dynamo_platform") or "v1beta1" in ((facts.get("apis") or {}).get("nvidia.com") or ())
+
+
+def misnamed(binding: Mapping[str, Any]) -> bool:
+    """Whether KAI is to look for a Topology of another name, which it does not find (observed.md 7)."""
+    references = [found["reference"] for found in binding.get("schedulers") or () if found["scheduler"] == KAI]
+    return any(reference != binding["name"] for reference in references)
 
 
 def _subject(plan: WorkloadPlan) -> str:

@@ -48,16 +48,6 @@ def native_disaggregation(plan: WorkloadPlan) -> Iterator[Issue]:
                 yield Issue(("components", component.name, "role"), component.role, message, "")
 
 
-def native_orchestrator(plan: WorkloadPlan) -> Iterator[Issue]:
-    """What the native API renders today."""
-    if plan.choice.workload_api == "native" and plan.choice.orchestrator != "lws":
-        message = (
-            f"is {plan.choice.orchestrator!r}, which without the Dynamo operator is not rendered: set orchestrator "
-            "(or multinode_orchestrator) to lws, or workload_api (or multinode_workload_api) to dynamo"
-        )
-        yield Issue(("orchestrator",), plan.choice.orchestrator, message, "")
-
-
 def native_ports(plan: WorkloadPlan) -> Iterator[Issue]:
     """F03: the Service and the probes need the server where they look for it."""
     if plan.choice.workload_api != "native":
@@ -71,7 +61,7 @@ def native_ports(plan: WorkloadPlan) -> Iterator[Issue]:
 
 
 def f08_native_names(plan: WorkloadPlan) -> Iterator[Issue]:
-    """F08: names that LeaderWorkerSet derives must stay legal as labels and DNS names."""
+    """F08: names that LeaderWorkerSet and Grove derive must stay legal as labels and DNS names."""
     if plan.choice.workload_api != "native":
         return
     name = plan.workload.name
@@ -79,13 +69,18 @@ def f08_native_names(plan: WorkloadPlan) -> Iterator[Issue]:
         message = f"is {name!r}; a Service's name begins with a letter"
         yield Issue(("name",), name, message, "MN-F08")
     for component in plan.components:
-        groups = len(str(max(component.replicas - 1, 0))) + 1
-        length = len(component.object_name) + groups
-        if length > _STATEFULSET:
+        if plan.choice.orchestrator == "grove":
+            # operator/internal/webhook/admission/pcs/validation of Grove: set, scaling group and clique together.
+            what, most = "the names of Grove's scaling group and clique", _GROVE
+            length = len(component.object_name) + len("engine") + len("ldr")
+        else:
+            what, most = "its group number", _STATEFULSET
+            length = len(component.object_name) + len(str(max(component.replicas - 1, 0))) + 1
+        if length > most:
             message = (
-                f"is {component.name!r}: {component.object_name!r} with its group number has {length} characters, and "
-                f"LeaderWorkerSet's pods can carry {_STATEFULSET}; shorten the workload's or the component's name by "
-                f"{length - _STATEFULSET}"
+                f"is {component.name!r}: {component.object_name!r} with {what} takes {length} "
+                f"characters, and pods can carry {most}; shorten the workload's or the component's name by "
+                f"{length - most}"
             )
             yield Issue(("components", component.name, "name"), component.name, message, "MN-F08")
 
@@ -168,7 +163,6 @@ def dynamo_lws_queue(plan: WorkloadPlan) -> Iterator[Issue]:
 TARGET_CHECKS = (
     native_backend,
     native_disaggregation,
-    native_orchestrator,
     native_ports,
     f08_native_names,
     f08_dynamo_names,

@@ -28,8 +28,8 @@ _PROBE_PERIOD = 10
 
 
 def render(plan: WorkloadPlan) -> list[dict[str, Any]]:
-    """Claims, then the deployment."""
-    return [*pod.claims(plan), _deployment(plan)]
+    """What the pods need, then the deployment."""
+    return [*pod.companions(plan), _deployment(plan)]
 
 
 def _deployment(plan: WorkloadPlan) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _component(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, Any]:
         },
         "spec": _pod_spec(plan, component),
     }
-    annotations = pod.pod_annotations(plan)
+    annotations = pod.pod_annotations(plan, component)
     if annotations:
         template["metadata"]["annotations"] = annotations
     found["podTemplate"] = template

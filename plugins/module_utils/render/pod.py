@@ -6,18 +6,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS, Request
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import (
     COMPONENT_LABEL,
+    ENGINE_CONFIG_HASH,
     MANAGED_BY,
     MANAGER,
     WORKLOAD_LABEL,
+    channel_name,
+    compute_domain_name,
+    engine_config_name,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render.merge import strategic
+from ansible_collections.dynamo.multinode.plugins.module_utils.render.yaml_text import dump
 
 LABEL_PART_OF = "app.kubernetes.io/part-of"
 GROUP_KEY = "leaderworkerset.sigs.k8s.io/group-key"
@@ -26,6 +32,20 @@ HOSTNAME = "kubernetes.io/hostname"
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
 CLAIM_MODES = ["ReadWriteMany"]
+CONFIG_KEY = "config.yaml"
+CONFIG_FOLDER = "/etc/dynamo-multinode/engine"
+CONFIG_FILE = f"{CONFIG_FOLDER}/{CONFIG_KEY}"
+COMPUTE_DOMAIN_API = "resource.nvidia.com/v1beta1"
+CHANNEL = "compute-domain-channel"
+# What upstream's recipes set for each fabric (examples/ and recipes/ of ai-dynamo/dynamo); the user's own env wins.
+FABRICS: Mapping[str, Mapping[str, str]] = {
+    "auto": {},
+    "infiniband": {"NCCL_IB_DISABLE": "0"},
+    "roce": {"NCCL_IB_DISABLE": "0"},
+    "efa": {"FI_PROVIDER": "efa", "FI_EFA_USE_DEVICE_RDMA": "1", "FI_EFA_ENABLE_SHM_TRANSFER": "0"},
+    "mnnvl": {"NCCL_MNNVL_ENABLE": "1", "NCCL_CUMEM_ENABLE": "1", "UCX_CUDA_IPC_ENABLE_MNNVL": "y"},
+    "tcp": {"NCCL_NET": "Socket", "NCCL_IB_DISABLE": "1", "UCX_TLS": "tcp,cuda_copy,cuda_ipc,self"},
+}
 
 
 def own_labels(plan: WorkloadPlan, component: ComponentPlan | None = None) -> dict[str, str]:
@@ -51,10 +71,13 @@ def metadata(plan: WorkloadPlan, name: str, component: ComponentPlan | None = No
     return found
 
 
-def pod_annotations(plan: WorkloadPlan) -> dict[str, str]:
+def pod_annotations(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, str]:
     annotations = dict(plan.workload.annotations)
     if plan.workload.network.attachments:
         annotations[NETWORKS] = ",".join(plan.workload.network.attachments)
+    if component.component.engine_config:
+        text = dump(component.component.engine_config)
+        annotations[ENGINE_CONFIG_HASH] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return annotations
 
 
@@ -73,6 +96,7 @@ def request(plan: WorkloadPlan, component: ComponentPlan) -> Request:
         served_model_name=workload.served_model_name,
         model_revision=workload.model_revision,
         disaggregated=disaggregated,
+        engine_config=CONFIG_FILE if spec.engine_config else "",
         args=spec.args,
         command=spec.command,
     )
@@ -96,6 +120,8 @@ def environment(
     if workload.compilation_cache is not None and component.component.engine:
         for name, folder in BACKENDS[workload.backend].cache_env.items():
             derived.append({"name": name, "value": f"{workload.compilation_cache.mount_path}/{folder}"})
+    if component.component.engine:
+        derived += [{"name": name, "value": value} for name, value in FABRICS[workload.network.fabric].items()]
     if workload.network.socket_interface:
         for name in ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"):
             derived.append({"name": name, "value": workload.network.socket_interface})
@@ -126,27 +152,43 @@ def resources(component: ComponentPlan) -> dict[str, Any]:
     return found
 
 
+def claims_channel(plan: WorkloadPlan, component: ComponentPlan) -> bool:
+    """Whether the component's pods take part in the workload's ComputeDomain."""
+    return plan.workload.compute_domain is not None and component.component.engine
+
+
 def volumes(plan: WorkloadPlan, component: ComponentPlan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(volumes, mounts) of the model cache; the same in every component."""
+    """(volumes, mounts): the model cache, the same in every component, and the component's own configuration file."""
+    found, mounts = [], []
     cache = plan.workload.model_cache
-    if cache is None:
-        return [], []
-    volume: dict[str, Any] = {"name": "model-cache"}
-    if cache.type == "pvc":
-        volume["persistentVolumeClaim"] = {"claimName": cache.claim}
-    elif cache.type == "nfs":
-        volume["nfs"] = {"server": cache.server, "path": cache.path}
+    if cache is not None:
+        volume: dict[str, Any] = {"name": "model-cache"}
+        if cache.type == "pvc":
+            volume["persistentVolumeClaim"] = {"claimName": cache.claim}
+        elif cache.type == "nfs":
+            volume["nfs"] = {"server": cache.server, "path": cache.path}
+            if cache.read_only:
+                volume["nfs"]["readOnly"] = True
+        else:
+            volume["hostPath"] = {"path": cache.path, "type": "Directory"}
+        mount: dict[str, Any] = {"name": "model-cache", "mountPath": cache.mount_path}
         if cache.read_only:
-            volume["nfs"]["readOnly"] = True
-    else:
-        volume["hostPath"] = {"path": cache.path, "type": "Directory"}
-    mount: dict[str, Any] = {"name": "model-cache", "mountPath": cache.mount_path}
-    if cache.read_only:
-        mount["readOnly"] = True
-    return [volume], [mount]
+            mount["readOnly"] = True
+        found.append(volume)
+        mounts.append(mount)
+    if component.component.engine_config:
+        name = engine_config_name(plan.name, component.name)
+        found.append({"name": "engine-config", "configMap": {"name": name}})
+        mounts.append({"name": "engine-config", "mountPath": CONFIG_FOLDER, "readOnly": True})
+    return found, mounts
 
 
-def claims(plan: WorkloadPlan) -> list[dict[str, Any]]:
+def companions(plan: WorkloadPlan) -> list[dict[str, Any]]:
+    """What the pods need beside them: claims, configuration files, the ComputeDomain."""
+    return [*_claims(plan), *_config_maps(plan), *_compute_domains(plan)]
+
+
+def _claims(plan: WorkloadPlan) -> list[dict[str, Any]]:
     """The claims that the workload asks us to create."""
     cache = plan.workload.model_cache
     if cache is None or not cache.create or cache.type != "pvc":
@@ -167,6 +209,31 @@ def claims(plan: WorkloadPlan) -> list[dict[str, Any]]:
     ]
 
 
+def _config_maps(plan: WorkloadPlan) -> list[dict[str, Any]]:
+    """The engines' own configuration files."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata(plan, engine_config_name(plan.name, component.name), component),
+            "data": {CONFIG_KEY: dump(component.component.engine_config)},
+        }
+        for component in plan.components
+        if component.component.engine_config
+    ]
+
+
+def _compute_domains(plan: WorkloadPlan) -> list[dict[str, Any]]:
+    """NVLink across machines: the controller makes the claim template that the pods name."""
+    domain = plan.workload.compute_domain
+    if domain is None or not domain.create:
+        return []
+    name = domain.name or compute_domain_name(plan.name)
+    template = {"name": channel_name(name)}
+    spec = {"numNodes": domain.num_nodes, "channel": {"allocationMode": "Single", "resourceClaimTemplate": template}}
+    return [{"apiVersion": COMPUTE_DOMAIN_API, "kind": "ComputeDomain", "metadata": metadata(plan, name), "spec": spec}]
+
+
 def main_container(
     plan: WorkloadPlan,
     component: ComponentPlan,
@@ -175,18 +242,19 @@ def main_container(
     launch_env: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The container named main, as far as it does not depend on the target."""
-    container: dict[str, Any] = {
-        "name": "main",
-        "image": plan.workload.image,
-        "command": list(command),
-        "args": list(args),
-    }
+    container: dict[str, Any] = {"name": "main", "image": plan.workload.image}
+    if command:
+        container["command"] = list(command)
+    if args:
+        container["args"] = list(args)
     env = environment(plan, component, launch_env)
     if env:
         container["env"] = env
     if plan.workload.env_from_secrets:
         container["envFrom"] = [{"secretRef": {"name": name}} for name in plan.workload.env_from_secrets]
     amounts = resources(component)
+    if claims_channel(plan, component):
+        amounts["claims"] = [{"name": CHANNEL}]
     if amounts:
         container["resources"] = amounts
     if any(name.startswith("rdma/") for name in component.component.extra_resources):
@@ -216,10 +284,23 @@ def pod_spec(
         found["affinity"] = terms
     if workload.image_pull_secrets:
         found["imagePullSecrets"] = [{"name": name} for name in workload.image_pull_secrets]
+    if claims_channel(plan, component) and workload.compute_domain is not None:
+        template = channel_name(workload.compute_domain.name or compute_domain_name(plan.name))
+        found["resourceClaims"] = [{"name": CHANNEL, "resourceClaimTemplateName": template}]
     disks = volumes(plan, component)[0]
     if disks:
         found["volumes"] = disks
     return found
+
+
+def packed_by_binding(plan: WorkloadPlan, component: ComponentPlan) -> bool:
+    """Whether Grove packs the engine, and the pods need no affinity for it.
+
+    A DynamoGraphDeployment's topologyConstraint is always required; a preference stays with the pods there.
+    """
+    if plan.binding is None or not component.multinode:
+        return False
+    return plan.pack_required or plan.choice.workload_api == "native"
 
 
 def affinity(plan: WorkloadPlan, component: ComponentPlan, selector: Mapping[str, str]) -> dict[str, Any]:
@@ -231,15 +312,18 @@ def affinity(plan: WorkloadPlan, component: ComponentPlan, selector: Mapping[str
     found: dict[str, Any] = {}
     if not component.multinode:
         return found
+    keys = {"leaderworkerset": [GROUP_KEY], "podcliqueset": [GROVE_ENGINE_KEY]}.get(
+        plan.api, [GROUP_KEY, GROVE_ENGINE_KEY]
+    )
 
     def term(key: str) -> dict[str, Any]:
         return {
             "labelSelector": {"matchLabels": dict(selector)},
-            "matchLabelKeys": [GROUP_KEY] if plan.choice.workload_api == "native" else [GROUP_KEY, GROVE_ENGINE_KEY],
+            "matchLabelKeys": list(keys),
             "topologyKey": key,
         }
 
-    if plan.pack_label:
+    if plan.pack_label and not packed_by_binding(plan, component):
         if plan.pack_required:
             found["podAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": [term(plan.pack_label)]}
         else:

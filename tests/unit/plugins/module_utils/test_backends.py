@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS, Request
+from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS, GROVE, Request
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import flag_name, flag_value, match_flag
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees, solve
 from hypothesis import given
@@ -251,3 +251,58 @@ def test_flags_are_matched_as_an_argument_parser_would() -> None:
     assert flag_value(("--a", "1"), 0) == "1"
     assert flag_value(("--a", "--b"), 0) == ""
     assert flag_value(("--a",), 0) == ""
+
+
+GROVE_ADDRESS = "$(GROVE_PCSG_NAME)-$(GROVE_PCSG_INDEX)-ldr-0.$(GROVE_HEADLESS_SERVICE)"
+
+
+def on_grove(backend: str, leader: bool, *shape: Any, **over: Any) -> Any:
+    launch = BACKENDS[backend].native
+    assert launch is not None
+    return launch(request(backend, *shape, **over), leader, GROVE)
+
+
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+def test_on_grove_a_workers_rank_takes_a_shell(backend: str) -> None:
+    leader, worker = (on_grove(backend, role, 4, 8) for role in (True, False))
+    assert values(leader.args)["--node-rank"] == "0"
+    assert leader.command == native(backend, True, 4, 8).command
+    assert "--node-rank" not in worker.args
+    told = subprocess.run(
+        [*worker.command[:3], "printf", "%s\n", *worker.args],
+        env={"GROVE_PCLQ_POD_INDEX": "2", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        check=True,
+    )
+    assert told.stdout.decode().splitlines()[-2:] == ["--node-rank", "3"]
+    address = {"vllm": ("--master-addr", GROVE_ADDRESS), "sglang": ("--dist-init-addr", f"{GROVE_ADDRESS}:29500")}
+    flag, expected = address[backend]
+    assert values(leader.args)[flag] == values(worker.args)[flag] == expected
+
+
+@pytest.mark.parametrize(("tensor", "start"), [(2, "12"), (8, "3")])
+def test_on_grove_the_start_rank_is_a_multiple(tensor: int, start: str) -> None:
+    worker = on_grove("vllm", False, 4, 8, "data", tensor=tensor)
+    told = subprocess.run(
+        [*worker.command[:3], "printf", "%s\n", *worker.args],
+        env={"GROVE_PCLQ_POD_INDEX": "2", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        check=True,
+    )
+    assert told.stdout.decode().splitlines()[-2:] == ["--data-parallel-start-rank", start]
+    assert values(worker.args)["--data-parallel-address"] == GROVE_ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("backend", "flag"), [("vllm", "--config"), ("sglang", "--config"), ("trtllm", "--extra-engine-args")]
+)
+def test_the_engines_own_configuration_file(backend: str, flag: str) -> None:
+    asked = request(backend, 2, 8, engine_config="/etc/x.yaml", args=("--mine", "1"))
+    launches = [BACKENDS[backend].dynamo(asked)]
+    native_launch = BACKENDS[backend].native
+    if native_launch is not None:
+        launches += [native_launch(asked, leader) for leader in (True, False)]
+    for launch in launches:
+        assert launch.args.index(flag) < launch.args.index("--mine")
+        assert values(list(launch.args))[flag] == "/etc/x.yaml"
+    assert flag not in BACKENDS[backend].dynamo(request(backend, 2, 8)).args

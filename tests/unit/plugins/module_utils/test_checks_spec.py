@@ -270,11 +270,6 @@ def test_disaggregation_runs_only_under_dynamo() -> None:
     assert problems(workload(component(role="decode"))) == []
 
 
-def test_native_on_grove_is_refused_with_the_variable() -> None:
-    problem = only(problems(workload(), orchestrator="grove", scheduler="kai"))
-    assert "multinode_orchestrator" in problem.message
-
-
 def test_roles_that_cannot_work() -> None:
     assert "nothing would run the model" in only(problems(workload({"name": "f", "role": "frontend"}))).message
     assert "prefill without decode" in only(dynamo_problems(workload(component(role="prefill")))).message

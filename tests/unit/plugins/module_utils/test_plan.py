@@ -194,3 +194,18 @@ def test_without_machines_defaults_come_from_the_clusters_nodes() -> None:
         workload({"name": "engine", "node_count": 2}), machines=[], facts=cluster("lws", "volcano", nodes=nodes)
     )
     assert plan.workloads[0].components[0].gpus_per_node == 4
+
+
+def test_native_on_grove_is_a_pod_clique_set() -> None:
+    plan = native(workload(), orchestrator="grove", scheduler="kai")
+    assert (plan.workloads[0].api, plan.workloads[0].queue) == ("podcliqueset", "dynamo")
+
+
+def test_f08_names_that_grove_derives() -> None:
+    fits = workload(component(name="e" * 15), name="w" * 20)
+    assert native(fits, orchestrator="grove", scheduler="kai").workloads
+    with pytest.raises(SpecError) as error:
+        native(workload(component(name="e" * 16), name="w" * 20), orchestrator="grove", scheduler="kai")
+    problem = error.value.problems[0]
+    assert (problem.check, problem.path) == ("MN-F08", f"multinode_workloads[0].components.{'e' * 16}.name")
+    assert "takes 46 characters, and pods can carry 45" in problem.message
