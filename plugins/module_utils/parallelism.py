@@ -21,8 +21,10 @@ PP across nodes), ``data`` (attention data parallel and expert parallel over the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 BACKENDS = ("vllm", "sglang", "trtllm")
 STRATEGIES = ("tensor", "tensor_pipeline", "data")
@@ -193,7 +195,7 @@ def _solve_pinned(request: _Request) -> Degrees:
     tensor, pipeline = pins.get("tensor"), pins.get("pipeline")
     if request.strategy == "tensor_pipeline":
         if tensor is None and pipeline is None:
-            tensor = max(1, request.gpus // data) if request.gpus % data == 0 else request.gpus
+            tensor = _inside_a_node(request, data)
         if pipeline is None:
             pipeline = max(1, total // ((tensor or 1) * data))
         if tensor is None:
@@ -209,6 +211,17 @@ def _solve_pinned(request: _Request) -> Degrees:
         if tensor is None:
             tensor = max(1, total // (pipeline * data))
     return _with_inner(request, tensor, pipeline, data)
+
+
+def _inside_a_node(request: _Request, data: int) -> int:
+    """The largest tensor that divides a node's GPUs and what one data parallel rank has, and that the pins allow."""
+    if request.backend == "vllm" and (request.expert or 1) > 1:
+        tensor = (request.expert or 1) // data
+    elif request.backend == "trtllm" and (request.data or 1) > 1:
+        tensor = request.data or 1
+    else:
+        tensor = math.gcd(request.gpus, request.total // data)
+    return max(1, tensor)
 
 
 def _with_inner(request: _Request, tensor: int, pipeline: int, data: int) -> Degrees:
@@ -232,8 +245,17 @@ def _refuse(request: _Request, degrees: Degrees) -> Refusal | None:
     if degree not in pins:
         degree = next(name for name in DEGREES if name in pins)
     found = _nearest(request, pins)
-    works = "; ".join(str(option) for option in found)
+    works = "; ".join(_spelled(request, option) for option in found)
     return Refusal(degree, f"{request.shape()}, but {arithmetic}; what works: {works}", found, rule)
+
+
+def _spelled(request: _Request, option: Degrees) -> str:
+    """The degrees to pin for this option: those above 1, or all where the strategy would fill in others."""
+    values = option.to_dict()
+    short = {name: value if name == "tensor" or value > 1 else None for name, value in values.items()}
+    if _solve_pinned(replace(request, **short)) == option:
+        return str(option)
+    return " x ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _broken(request: _Request, degrees: Degrees) -> tuple[str, str] | None:
@@ -257,28 +279,38 @@ def _nearest(request: _Request, pins: dict[str, int], count: int = 3) -> tuple[D
         extra = sum(1 for name, value in values.items() if name not in pins and value > 1)
         return (len(changed), ratio, extra, -option.tensor)
 
-    return tuple(sorted(_valid(request), key=distance)[:count])
+    valid = _valid(
+        request.backend, request.nodes, request.gpus, request.strategy, request.data is None, request.expert is None
+    )
+    return tuple(sorted(valid, key=distance)[:count])
 
 
-def _valid(request: _Request) -> Iterator[Degrees]:
-    for tensor in _divisors(request.total):
-        left = request.total // tensor
-        for pipeline in _divisors(left):
-            data = left // pipeline
-            if request.attention_data and data > 1:
-                continue
-            for option in _inner_options(request, tensor, pipeline, data):
-                if _broken(request, option) is None:
-                    yield option
+@lru_cache(maxsize=1024)
+def _valid(
+    backend: str, nodes: int, gpus: int, strategy: str, free_data: bool, free_expert: bool
+) -> tuple[Degrees, ...]:
+    """Every option of one shape; what lives inside tensor varies only where it was pinned."""
+    request = _Request(backend, nodes, gpus, strategy, None, None, None, None)
+    return tuple(
+        option
+        for tensor in _divisors(request.total)
+        for pipeline in _divisors(request.total // tensor)
+        for option in _options(request, tensor, pipeline, free_data, free_expert)
+        if _broken(request, option) is None
+    )
 
 
-def _inner_options(request: _Request, tensor: int, pipeline: int, data: int) -> Iterator[Degrees]:
-    datas = _divisors(tensor) if request.attention_data and request.data is not None else [data]
-    whole = tensor * data if request.backend == "vllm" else tensor
-    experts = [whole] if request.strategy == "data" else [1]
-    if request.expert is not None:
-        experts = [1, whole] if request.backend == "vllm" else _divisors(tensor)
+def _options(request: _Request, tensor: int, pipeline: int, free_data: bool, free_expert: bool) -> Iterator[Degrees]:
+    data = 1 if request.attention_data else request.total // (tensor * pipeline)
+    spread = request.strategy == "data"
+    datas = [data]
+    if request.attention_data:
+        datas = [tensor if spread else 1] if free_data else _divisors(tensor)
     for inner in datas:
+        whole = tensor * inner if request.backend == "vllm" else tensor
+        experts = [whole if spread else 1]
+        if not free_expert:
+            experts = sorted({1, whole}) if request.backend == "vllm" else _divisors(tensor)
         for expert in experts:
             yield Degrees(tensor, pipeline, inner, expert, attention_data=request.attention_data and inner > 1)
 

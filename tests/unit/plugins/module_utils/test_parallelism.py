@@ -2,17 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Copyright: (c) 2026, dynamo.multinode contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 
 import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import (
     BACKENDS,
+    DEGREES,
     STRATEGIES,
     Degrees,
     Refusal,
@@ -47,7 +46,9 @@ def test_the_guides_own_cases(backend: str, nodes: int, gpus: int, total: int) -
         ("vllm", 1, 8, "tensor", {"data": 2}, Degrees(4, 1, 2)),
         ("vllm", 1, 8, "data", {"tensor": 2, "pipeline": 2}, Degrees(2, 2, 2, 4)),
         ("vllm", 2, 8, "tensor", {"expert": 16}, Degrees(16, 1, 1, 16)),
-        ("vllm", 2, 8, "tensor_pipeline", {"data": 2}, Degrees(4, 2, 2)),
+        ("vllm", 2, 8, "tensor_pipeline", {"data": 2}, Degrees(8, 1, 2)),
+        ("vllm", 1, 4, "tensor_pipeline", {"expert": 2}, Degrees(2, 2, 1, 2)),
+        ("trtllm", 1, 4, "tensor_pipeline", {"data": 2}, Degrees(2, 2, 2, attention_data=True)),
         ("sglang", 2, 8, "data", {}, Degrees(16, 1, 16, 16, attention_data=True)),
         ("sglang", 2, 8, "tensor", {"expert": 16}, Degrees(16, 1, 1, 16)),
         ("sglang", 2, 8, "tensor", {"data": 4}, Degrees(16, 1, 4, attention_data=True)),
@@ -106,56 +107,145 @@ def test_data_parallel_over_nodes_keeps_each_rank_on_one_node() -> None:
     assert violation("vllm", 1, 24, Degrees(12, 1, 2)) is None
 
 
-SHAPES = {
-    "backend": st.sampled_from(BACKENDS),
-    "nodes": st.integers(1, 12),
-    "gpus": st.integers(1, 16),
-    "strategy": st.sampled_from(STRATEGIES),
-    "pins": st.fixed_dictionaries(
-        {}, optional={name: st.integers(1, 40) for name in ("tensor", "pipeline", "data", "expert")}
-    ),
-}
+# The oracle: the engines' rules, and what a strategy leaves open, written again as brute force over all degrees.
+Four = tuple[int, int, int, int]
 
 
-def obeys(backend: str, nodes: int, gpus: int, degrees: Degrees) -> bool:
-    """The rule of the engines, written again and independently of the solver."""
-    tp, pp, dp, ep, total = degrees.tensor, degrees.pipeline, degrees.data, degrees.expert, nodes * gpus
+def inside(backend: str, nodes: int, strategy: str) -> bool:
+    """Whether data parallel lives inside tensor parallel."""
+    return backend == "trtllm" or (backend == "sglang" and (nodes > 1 or strategy == "data"))
+
+
+def obeys(backend: str, nodes: int, gpus: int, degrees: Four, attention: bool) -> bool:
+    tp, pp, dp, ep = degrees
+    total = nodes * gpus
     if backend == "vllm":
-        spans = dp == 1 and (nodes == 1 or (tp * pp > gpus and (tp * pp) % nodes == 0))
-        local = dp > 1 and (nodes == 1 or (tp * pp <= gpus and gpus % (tp * pp) == 0))
-        return tp * pp * dp == total and (spans or local) and ep in (1, tp * dp)
-    if backend == "sglang" and nodes == 1 and dp > 1 and not degrees.attention_data:
-        return tp * pp * dp == total and tp % ep == 0
-    inside = tp % dp == 0 if backend == "sglang" else dp in (1, tp)
-    return tp * pp == total and (tp * pp) % nodes == 0 and inside and ep <= tp and tp % ep == 0
+        if dp == 1:
+            shape = nodes == 1 or (tp * pp > gpus and (tp * pp) % nodes == 0)
+        else:
+            shape = nodes == 1 or (tp * pp <= gpus and gpus % (tp * pp) == 0)
+        return tp * pp * dp == total and shape and ep in (1, tp * dp)
+    if backend == "sglang" and dp > 1 and not attention:
+        return nodes == 1 and tp * pp * dp == total and tp % ep == 0
+    if dp > 1 and not attention:
+        return False
+    return tp * pp == total and (tp % dp == 0 if backend == "sglang" else dp in (1, tp)) and tp % ep == 0
 
 
-@given(**SHAPES)
-def test_whatever_is_accepted_obeys_the_rule_and_keeps_the_pins(
-    backend: str, nodes: int, gpus: int, strategy: str, pins: dict[str, int]
+def valid(backend: str, nodes: int, gpus: int, strategy: str) -> list[Four]:
+    """Every legal engine of one shape, found by trying all numbers."""
+    attention = inside(backend, nodes, strategy)
+    numbers = range(1, nodes * gpus + 1)
+    return [
+        degrees
+        for degrees in itertools.product(numbers, repeat=4)
+        if obeys(backend, nodes, gpus, degrees, attention) and (strategy != "tensor_pipeline" or gpus % degrees[0] == 0)
+    ]
+
+
+def filled(backend: str, strategy: str, attention: bool, pins: Sequence[int | None], degrees: Four) -> bool:
+    """Whether a strategy may fill in what is not pinned like this."""
+    tp, pp, dp, ep = degrees
+    tensor, pipeline, data, expert = pins
+    whole = tp * dp if backend == "vllm" else tp
+    if expert is None and ep != (whole if strategy == "data" else 1):
+        return False
+    if pipeline is None and pp != 1 and strategy != "tensor_pipeline":
+        return False
+    if data is None and strategy != "data" and dp != 1:
+        return False
+    if data is None and strategy == "data" and attention and dp != tp:
+        return False
+    # Data parallel takes up what is left where it multiplies: tensor stays at 1 unless somebody asks.
+    return not (strategy == "data" and not attention and tensor is None and data is None and tp != 1)
+
+
+def solution(
+    options: list[Four], backend: str, strategy: str, attention: bool, pins: Sequence[int | None]
+) -> set[Four]:
+    """The answers that an exact solver may give: none, or the one with most tensor parallel."""
+    found = [
+        degrees
+        for degrees in options
+        if all(pin is None or pin == value for pin, value in zip(pins, degrees, strict=True))
+        and filled(backend, strategy, attention, pins, degrees)
+    ]
+    most = max((degrees[0] for degrees in found), default=0)
+    return {degrees for degrees in found if degrees[0] == most}
+
+
+# Nodes, GPUs per node, and the pins to try for each degree besides none.
+SIZES = (
+    (1, 1, (1, 2)),
+    (1, 6, (1, 2, 3, 5, 6)),
+    (2, 1, (1, 2, 3)),
+    (2, 4, (1, 2, 4, 5, 8)),
+    (3, 2, (1, 2, 3, 6, 7)),
+    (2, 6, (2, 3, 4, 12)),
+)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("nodes", "gpus", "numbers"), SIZES)
+def test_every_pin_of_every_small_engine(
+    backend: str, strategy: str, nodes: int, gpus: int, numbers: tuple[int, ...]
 ) -> None:
-    found = solve(backend, nodes, gpus, strategy, **pins)
-    if isinstance(found, Degrees):
-        assert obeys(backend, nodes, gpus, found)
-        assert found.gpus == nodes * gpus
-        assert {name: found.to_dict()[name] for name in pins} == pins
+    """Accepted exactly where an answer exists, with that answer; refused with the arithmetic and what would work."""
+    total, attention = nodes * gpus, inside(backend, nodes, strategy)
+    options = valid(backend, nodes, gpus, strategy)
+    proposed: set[tuple[str, Degrees]] = set()
+    for pins in itertools.product((None, *numbers), repeat=4):
+        given = {name: pin for name, pin in zip(DEGREES, pins, strict=True) if pin is not None}
+        found = solve(backend, nodes, gpus, strategy, **given)
+        expected = solution(options, backend, strategy, attention, pins)
+        assert len(expected) <= 1, (given, expected)
+        if isinstance(found, Degrees):
+            assert {tuple(found.to_dict().values())} == expected, given
+            assert found.attention_data == (attention and found.data > 1)
+            assert found.gpus == total
+            assert violation(backend, nodes, gpus, found) is None
+            continue
+        assert not expected, (given, found.message)
+        assert found.degree in given
+        shape, _but, rest = found.message.partition(", but ")
+        assert shape == f"{nodes} node{'s' if nodes > 1 else ''} x {gpus} GPUs = {total} GPUs per engine"
+        arithmetic, _works, words = rest.partition("; what works: ")
+        assert re.search(r"[0-9]", arithmetic), found.message
+        assert found.broken in ("product", *DEGREES)
+        assert (found.broken == "product") == arithmetic.startswith("tensor x pipeline"), found.message
+        spelled = words.split("; ")
+        assert 1 <= len(found.nearest) <= 3
+        assert len(set(spelled)) == len(spelled) == len(found.nearest), found.message
+        proposed |= set(zip(spelled, found.nearest, strict=True))
+    for spelling, option in proposed:
+        assert tuple(option.to_dict().values()) in options
+        # What is proposed is accepted as it is printed, and whole.
+        words = dict(word.rsplit(" ", 1) for word in spelling.split(" x "))
+        assert solve(backend, nodes, gpus, strategy, **{name: int(value) for name, value in words.items()}) == option
+        assert solve(backend, nodes, gpus, strategy, **option.to_dict()) == option
 
 
-@given(**SHAPES)
-def test_whatever_is_refused_names_its_numbers_and_what_would_work(
-    backend: str, nodes: int, gpus: int, strategy: str, pins: dict[str, int]
-) -> None:
-    found = solve(backend, nodes, gpus, strategy, **pins)
-    if isinstance(found, Refusal):
-        assert found.degree in pins
-        assert f"{gpus} GPUs = {nodes * gpus} GPUs per engine" in found.message
-        assert len(re.findall(r"\d+", found.message)) > 3
-        assert found.nearest
-        for option in found.nearest:
-            assert obeys(backend, nodes, gpus, option)
-            assert str(option) in found.message
-            # What is proposed is accepted when it is pinned whole.
-            assert solve(backend, nodes, gpus, strategy, **option.to_dict()) == option
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_violation_is_the_same_rule(backend: str) -> None:
+    """All degrees up to 12 on small engines, whether a strategy would ever choose them or not."""
+    for nodes, gpus in ((1, 4), (2, 2), (2, 4), (3, 4)):
+        for values in itertools.product((1, 2, 3, 4, 6, 8, 12), repeat=4):
+            for attention in {False, backend != "vllm" and values[2] > 1}:
+                degrees = Degrees(*values, attention_data=attention)
+                found = violation(backend, nodes, gpus, degrees)
+                assert (found is None) == obeys(backend, nodes, gpus, values, attention), (nodes, gpus, degrees)
+                assert found is None or (found[0] in DEGREES and re.search(r"\d", found[1]))
+
+
+def test_the_nearest_keep_as_many_pins_as_they_can() -> None:
+    found = solve("vllm", 2, 8, pipeline=2, tensor=4)
+    assert isinstance(found, Refusal)
+    assert [str(option) for option in found.nearest] == [
+        "tensor 4 x pipeline 2 x data 2",
+        "tensor 8 x pipeline 2",
+        "tensor 4 x pipeline 4",
+    ]
 
 
 @given(
@@ -167,21 +257,8 @@ def test_whatever_is_refused_names_its_numbers_and_what_would_work(
 def test_without_pins_there_is_always_an_answer(backend: str, nodes: int, gpus: int, strategy: str) -> None:
     found = solve(backend, nodes, gpus, strategy)
     assert isinstance(found, Degrees)
-    assert obeys(backend, nodes, gpus, found)
-
-
-@given(**SHAPES)
-def test_violation_is_the_same_rule(backend: str, nodes: int, gpus: int, strategy: str, pins: dict[str, int]) -> None:
-    attention = backend == "trtllm" or (backend == "sglang" and nodes > 1)
-    data = pins.get("data", 1)
-    degrees = Degrees(
-        pins.get("tensor", nodes * gpus),
-        pins.get("pipeline", 1),
-        data,
-        pins.get("expert", 1),
-        attention_data=attention and data > 1,
-    )
-    assert (violation(backend, nodes, gpus, degrees) is None) == obeys(backend, nodes, gpus, degrees)
+    values = (found.tensor, found.pipeline, found.data, found.expert)
+    assert obeys(backend, nodes, gpus, values, found.attention_data)
 
 
 @pytest.mark.parametrize(("backend", "nodes"), [("sglang", 2), ("trtllm", 1)])
