@@ -107,7 +107,6 @@ class Transport:
         except (HTTPError, OSError) as problem:
             raise self._no_answer(problem, "GET", path)[0] from None
         if answer.status >= 400:
-            answer.read()
             raise self._refusal(answer, "GET", path)[0]
         return answer
 
