@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Facts = Mapping[str, Any]
 
 KAI = "kai-scheduler"
+SCHEDULERS = {"kai": ("kai_scheduler", "KAI"), "volcano": ("volcano", "Volcano")}
 API_GROUPS = {
     "grove": "grove.io",
     "kai_scheduler": "scheduling.run.ai",
@@ -81,9 +82,13 @@ def f20_orchestrator(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
         missing = []
         if choice.workload_api == "dynamo" and not dynamo_served(facts):
             missing.append("the Dynamo operator")
-        if choice.orchestrator == "grove" and multinode and not present(facts, "grove"):
-            missing.append("Grove")
-        if choice.orchestrator == "lws" and (multinode or choice.workload_api == "native"):
+        native = choice.workload_api == "native"
+        if choice.orchestrator == "grove" and (multinode or native):
+            missing += [] if present(facts, "grove") else ["Grove"]
+            # Its admission takes only schedulers that are there.
+            scheduler = SCHEDULERS.get(choice.scheduler)
+            missing += [scheduler[1]] if scheduler and not present(facts, scheduler[0]) else []
+        if choice.orchestrator == "lws" and (multinode or native):
             missing += [] if present(facts, "lws") else ["LeaderWorkerSet"]
             # Dynamo's operator uses LWS only where it sees Volcano's API too.
             needs_volcano = choice.workload_api == "dynamo" or choice.scheduler == "volcano"
@@ -156,4 +161,23 @@ def f32_lws_provider(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
             )
 
 
-CLUSTER_CHECKS = (f20_orchestrator, f23_kai_queue, f32_lws_provider, f34_volcano_queue)
+def f56_topology_binding(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
+    """F56: Grove says InSync, and KAI looks for a Topology of another name. We pack by affinity instead."""
+    for binding in facts.get("topology_bindings") or ():
+        if not misnamed(binding):
+            continue
+        labels = {level["key"] for level in binding["levels"]}
+        for workload in plan.workloads:
+            choice = workload.choice
+            if (choice.orchestrator, choice.scheduler) == ("grove", "kai") and workload.pack_label in labels:
+                yield Finding(
+                    "MN-F56",
+                    "note" if workload.binding else "warning",
+                    _subject(workload),
+                    f"ClusterTopologyBinding {binding['name']} refers to a KAI Topology of another name, which KAI "
+                    "does not find; it is passed over, and the pods' affinity packs the engines",
+                    "name the binding as the Topology that it refers to",
+                )
+
+
+CLUSTER_CHECKS = (f20_orchestrator, f23_kai_queue, f32_lws_provider, f34_volcano_queue, f56_topology_binding)

@@ -62,17 +62,36 @@ def f88_single_pod_group(plan: FleetPlan) -> Iterator[Finding]:
                 )
 
 
+def grove_volcano(plan: FleetPlan) -> Iterator[Finding]:
+    """Grove hands gangs to Volcano only where its own configuration names that scheduler; it says so at admission."""
+    for workload in plan.workloads:
+        choice = workload.choice
+        if (choice.orchestrator, choice.scheduler) == ("grove", "volcano"):
+            yield Finding(
+                "MN-N06",
+                "note",
+                f"{workload.workload.namespace}/{workload.workload.name}",
+                "Volcano under Grove is experimental: it is a gang only where Grove's configuration lists the "
+                "scheduler volcano (and Dynamo's chart sets global.volcano-scheduler.enabled), with Volcano 1.14 or "
+                "newer",
+                "prefer multinode_scheduler: kai with Grove",
+                "spec",
+            )
+
+
 def native_frontend(plan: FleetPlan) -> Iterator[Finding]:
     """Nothing is rendered for a frontend on the native API, and that is right."""
     for workload in plan.workloads:
         skipped = [c.name for c in workload.workload.components if not c.engine]
         if workload.choice.workload_api == "native" and skipped:
+            mode = workload.workload.router.mode
+            routing = f"; router.mode {mode} has no effect there, the Service spreads connections" if mode else ""
             yield Finding(
                 "MN-N01",
                 "note",
                 f"{workload.workload.namespace}/{workload.workload.name}",
                 f"component {', '.join(skipped)} is not rendered: on the native API the leaders answer requests "
-                "themselves, behind the workload's Service",
+                f"themselves, behind the workload's Service{routing}",
                 "nothing to do",
                 "spec",
             )
@@ -92,4 +111,4 @@ def dynamo_frontend(plan: FleetPlan) -> Iterator[Finding]:
             )
 
 
-PLAN_CHECKS = (f35_no_gang, f88_single_pod_group, native_frontend, dynamo_frontend)
+PLAN_CHECKS = (f35_no_gang, f88_single_pod_group, grove_volcano, native_frontend, dynamo_frontend)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS
@@ -116,28 +116,60 @@ def f08_dynamo_names(plan: WorkloadPlan) -> Iterator[Issue]:
 
 
 def f09_image_version(plan: WorkloadPlan) -> Iterator[Issue]:
-    """F09: since 1.4 the operator reads the runtime's version from the image tag."""
+    """F09: since 1.4 the operator reads the runtime's version from the image tag of every component."""
     workload = plan.workload
-    if plan.choice.workload_api != "dynamo" or workload.runtime_version:
+    if plan.choice.workload_api != "dynamo" or workload.runtime_version or _before(plan, 1, 4):
         return
-    if plan.dynamo_version and _numbers(plan.dynamo_version) < (1, 4, 0):
-        return
-    reference = workload.image.split("@", 1)[0]
-    tag = reference.rsplit(":", 1)[1] if ":" in reference.rsplit("/", 1)[-1] else ""
-    if not _SEMVER.fullmatch(tag):
+    for path, image in ((("image",), workload.image), *_own_images(plan)):
+        reference = image.split("@", 1)[0]
+        tag = reference.rsplit(":", 1)[1] if ":" in reference.rsplit("/", 1)[-1] else ""
+        if not _SEMVER.fullmatch(tag):
+            message = (
+                f"is {image!r}, whose tag {tag!r} is no version X.Y.Z: the operator refuses it; "
+                "set runtime_version to the Dynamo version it was built from"
+            )
+            yield Issue(path, image, message, "MN-F09")
+
+
+def _own_images(plan: WorkloadPlan) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The images that a component's pod_spec puts in place of the workload's, each with its path."""
+    for component in plan.workload.components:
+        containers = component.pod_spec.get("containers")
+        for index, container in enumerate(containers if isinstance(containers, list) else ()):
+            if isinstance(container, Mapping) and container.get("name") == "main" and container.get("image"):
+                path = ("components", component.name, "pod_spec", "containers", index, "image")
+                yield path, str(container["image"])
+
+
+def dynamo_runtime_version(plan: WorkloadPlan) -> Iterator[Issue]:
+    """The operator's field for it came with the check."""
+    version = plan.workload.runtime_version
+    if plan.choice.workload_api == "dynamo" and version and _before(plan, 1, 4):
+        message = f"is {version!r}, and Dynamo {plan.dynamo_version} has no such field (1.4 has): leave it out"
+        yield Issue(("runtime_version",), version, message, "MN-F09")
+
+
+def dynamo_api_version(plan: WorkloadPlan) -> Iterator[Issue]:
+    """DynamoGraphDeployments are rendered as v1beta1, which 1.2 was the first to serve."""
+    if plan.choice.workload_api == "dynamo" and _before(plan, 1, 2):
         message = (
-            f"is {workload.image!r}, whose tag {tag!r} is no version X.Y.Z: the operator refuses it; "
-            "set runtime_version to the Dynamo version it was built from"
+            f"is dynamo, and Dynamo {plan.dynamo_version} does not serve nvidia.com/v1beta1: upgrade to 1.2 or later"
         )
-        yield Issue(("image",), workload.image, message, "MN-F09")
+        yield Issue(("workload_api",), "dynamo", message, "MN-F26")
+
+
+def _before(plan: WorkloadPlan, *version: int) -> bool:
+    """Whether the Dynamo version is known to be older; an unknown one is taken for the newest."""
+    return plan.dynamo_version is not None and _numbers(plan.dynamo_version) < version
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def dynamo_role_templates(plan: WorkloadPlan) -> Iterator[Issue]:
-    """A deployment's pod template is one for leader and workers."""
+def f103_role_templates(plan: WorkloadPlan) -> Iterator[Issue]:
+    """F103: a deployment's pod template is one for leader and workers; in 1.6's templates of one role nothing is
+    injected, no rank and no address."""
     if plan.choice.workload_api != "dynamo":
         return
     for component in plan.workload.components:
@@ -145,6 +177,80 @@ def dynamo_role_templates(plan: WorkloadPlan) -> Iterator[Issue]:
             if given:
                 message = "is only possible on the native API: Dynamo injects nothing into templates of one role"
                 yield Issue(("components", component.name, key), "", message, "MN-F103")
+
+
+def native_roles(plan: WorkloadPlan) -> Iterator[Issue]:
+    """What scales and picks engines through Dynamo does not exist without it."""
+    if plan.choice.workload_api != "native":
+        return
+    for component in plan.workload.components:
+        if component.role in ("planner", "epp"):
+            message = (
+                f"has role {component.role!r}, which needs the Dynamo operator: set workload_api (or "
+                "multinode_workload_api) to dynamo, or leave the component out"
+            )
+            yield Issue(("components", component.name, "role"), component.role, message, "")
+        if component.autoscaling.owner == "planner":
+            message = "is 'planner', which needs the Dynamo operator: use hpa, or set workload_api to dynamo"
+            yield Issue(("components", component.name, "autoscaling", "owner"), "planner", message, "")
+
+
+def min_available_needs_grove(plan: WorkloadPlan) -> Iterator[Issue]:
+    """Only Grove has gangs of several engines."""
+    if plan.choice.orchestrator == "grove":
+        return
+    for component in plan.workload.components:
+        if component.min_available is not None:
+            message = (
+                f"is {component.min_available}, which only Grove can hold to: leave it out, or set orchestrator "
+                "(or multinode_orchestrator) to grove"
+            )
+            yield Issue(("components", component.name, "min_available"), component.min_available, message, "")
+
+
+def grove_no_engines(plan: WorkloadPlan) -> Iterator[Issue]:
+    """Grove's admission takes no scaling group of none; Dynamo's operator only passes its refusal on."""
+    if plan.choice.orchestrator != "grove":
+        return
+    for component in plan.components:
+        if component.replicas == 0 and (component.multinode or plan.choice.workload_api == "native"):
+            message = "is 0, and Grove makes no scaling group of none: use at least 1, or state: absent"
+            yield Issue(("components", component.name, "replicas"), 0, message, "")
+
+
+def dynamo_planner(plan: WorkloadPlan) -> Iterator[Issue]:
+    """dynamo.planner does not start without its configuration."""
+    if plan.choice.workload_api != "dynamo":
+        return
+    for component in plan.workload.components:
+        if component.role == "planner" and not any(flag_name(token) == "--config" for token in component.args):
+            message = "have no --config, without which the planner does not start: a file, or JSON in one argument"
+            yield Issue(("components", component.name, "args"), list(component.args), message, "")
+
+
+def dynamo_endpoint_picker(plan: WorkloadPlan) -> Iterator[Issue]:
+    """At most one, of an image that holds it, and none that would need the configuration of Dynamo before 1.5."""
+    if plan.choice.workload_api != "dynamo":
+        return
+    pickers = [component for component in plan.workload.components if component.role == "epp"]
+    own = {path[1] for path, _image in _own_images(plan)}
+    for number, component in enumerate(pickers):
+        path = ("components", component.name)
+        if number:
+            message = f"is a second endpoint picker beside {pickers[0].name!r}; a deployment takes one"
+            yield Issue((*path, "role"), "epp", message, "")
+        if _before(plan, 1, 5):
+            message = (
+                f"is epp, and Dynamo {plan.dynamo_version} needs an eppConfig for it, which 1.5 forbids and this "
+                "collection does not write: upgrade to 1.5 or later"
+            )
+            yield Issue((*path, "role"), "epp", message, "MN-F14")
+        if component.name not in own:
+            message = (
+                "names no image for main, and engine images hold no endpoint picker: "
+                "[{name: main, image: .../dynamo-frontend:X.Y.Z}]"
+            )
+            yield Issue((*path, "pod_spec", "containers"), None, message, "")
 
 
 def dynamo_lws_queue(plan: WorkloadPlan) -> Iterator[Issue]:
@@ -167,6 +273,13 @@ TARGET_CHECKS = (
     f08_native_names,
     f08_dynamo_names,
     f09_image_version,
-    dynamo_role_templates,
+    dynamo_runtime_version,
+    dynamo_api_version,
+    f103_role_templates,
+    native_roles,
+    min_available_needs_grove,
+    grove_no_engines,
+    dynamo_planner,
+    dynamo_endpoint_picker,
     dynamo_lws_queue,
 )

@@ -41,7 +41,8 @@ def facts(
 
     topology_levels: domain -> node label. gather: parts of GATHER to read; the others are empty.
     Returns {"kubernetes": "v1.34.4", "apis": {group: [versions]}, "nodes": [...], "components": {name: {...}},
-    "queues": {"volcano": [...], "kai": [...]}, "priority_classes": [names], "unreadable": [sentences]}.
+    "queues": {"volcano": [...], "kai": [...]}, "topology_bindings": [...], "priority_classes": [names],
+    "unreadable": [sentences]}.
     Raises ApiError where the cluster cannot be reached at all.
     """
     return published(collect(client, topology_levels, gather))
@@ -86,6 +87,7 @@ def collect(
         jobs["volcano_queues"] = lambda: read.list("scheduling.volcano.sh/v1beta1", "Queue")
     if "queues" in wanted:
         jobs["kai_queues"] = lambda: read.list("scheduling.run.ai/v2", "Queue")
+        jobs["topology_bindings"] = lambda: read.list("grove.io/v1alpha1", "ClusterTopologyBinding")
         jobs["priority_classes"] = lambda: read.list("scheduling.k8s.io/v1", "PriorityClass")
     answers = dict(zip(jobs, client.map(lambda job: job(), list(jobs.values()))))
     apis: Mapping[str, list[str]] = answers["apis"]
@@ -98,6 +100,7 @@ def collect(
             "volcano": [_volcano_queue(queue) for queue in answers.get("volcano_queues") or []],
             "kai": [_kai_queue(queue) for queue in answers.get("kai_queues") or []],
         },
+        "topology_bindings": [_binding(item) for item in answers.get("topology_bindings") or []],
         "priority_classes": sorted(item["metadata"]["name"] for item in answers.get("priority_classes") or []),
     }
     if "components" in wanted:
@@ -202,4 +205,20 @@ def _kai_queue(queue: Object) -> Object:
         "quota": gpu.get("quota"),
         "limit": gpu.get("limit"),
         "weight": gpu.get("overQuotaWeight"),
+    }
+
+
+def _binding(item: Object) -> Object:
+    """Grove's ClusterTopologyBinding; ``in_sync`` None: Grove has not said yet. Without references it makes KAI's
+    Topology itself, under its own name."""
+    spec = item.get("spec") or {}
+    statuses = (item.get("status") or {}).get("schedulerTopologyStatuses") or []
+    return {
+        "name": item["metadata"]["name"],
+        "levels": [{"domain": level["domain"], "key": level["key"]} for level in spec.get("levels") or []],
+        "schedulers": [
+            {"scheduler": found["schedulerName"], "reference": found["topologyReference"]}
+            for found in (spec.get("schedulerTopologyBindings") or statuses)
+        ],
+        "in_sync": all(found.get("inSync", False) for found in statuses) if statuses else None,
     }

@@ -21,6 +21,7 @@ VOLCANO_QUEUE = "nvidia.com/volcano-queue"
 # Both orchestrators' pods carry these two (the operator sets them).
 LABEL_DEPLOYMENT = "nvidia.com/dynamo-graph-deployment-name"
 LABEL_COMPONENT = "nvidia.com/dynamo-component"
+SIDECAR = "sidecar-frontend"
 SYSTEM_PORT = 9090
 # What the operator's own startup probe allows.
 OPERATOR_STARTUP = 7200
@@ -41,6 +42,9 @@ def _deployment(plan: WorkloadPlan) -> dict[str, Any]:
         "backendFramework": plan.workload.backend,
         "components": [_component(plan, component) for component in plan.components],
     }
+    if plan.binding and any(pod.packed_by_binding(plan, component) for component in plan.components):
+        # Only the name: each engine that is to be packed says so itself.
+        spec["topologyConstraint"] = {"clusterTopologyName": plan.binding.name}
     # The deployment's own field is refused without Grove; there the pods carry it.
     if plan.priority_class and plan.choice.orchestrator == "grove":
         spec["priorityClassName"] = plan.priority_class
@@ -78,6 +82,15 @@ def _component(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, Any]:
         found["sharedMemorySize"] = source.shared_memory
     if workload.runtime_version:
         found["runtimeVersionOverride"] = workload.runtime_version
+    if source.scaled:
+        # An adapter then owns replicas, through which planners and autoscalers set them.
+        found["scalingAdapter"] = {}
+    if source.min_available is not None:
+        found["minAvailable"] = source.min_available
+    if plan.binding and pod.packed_by_binding(plan, component):
+        found["topologyConstraint"] = {"packDomain": plan.binding.domain}
+    if source.engine and picked(plan):
+        found["frontendSidecar"] = SIDECAR
     if workload.compilation_cache is not None and source.engine:
         found["compilationCache"] = {
             "pvcName": workload.compilation_cache.claim,
@@ -101,15 +114,31 @@ def _component(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, Any]:
     return found
 
 
+def picked(plan: WorkloadPlan) -> bool:
+    """Whether a gateway's endpoint picker chooses the worker, so that each has a frontend of its own beside it."""
+    return any(component.role == "epp" for component in plan.components)
+
+
+def launch(plan: WorkloadPlan, component: ComponentPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(command, args) of the main container; empty for the endpoint picker, whose image the operator starts."""
+    source, workload = component.component, plan.workload
+    if source.engine:
+        found = BACKENDS[workload.backend].dynamo(pod.request(plan, component))
+        return found.command, found.args
+    if component.role == "epp":
+        return source.command, source.args
+    if component.role == "planner":
+        return source.command or ("python3", "-m", "dynamo.planner"), source.args
+    args = ["--http-port", str(HTTP_PORT)]
+    if workload.router.mode:
+        args += ["--router-mode", workload.router.mode]
+    return source.command or ("python3", "-m", "dynamo.frontend"), (*args, *source.args)
+
+
 def _pod_spec(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, Any]:
     source = component.component
-    if source.engine:
-        launch = BACKENDS[plan.workload.backend].dynamo(pod.request(plan, component))
-        command, args = launch.command, launch.args
-    else:
-        command = source.command or ("python3", "-m", "dynamo.frontend")
-        args = ("--http-port", str(HTTP_PORT), *source.args)
-    container = pod.main_container(plan, component, command, args)
+    command, args = launch(plan, component)
+    container = pod.main_container(plan, component, command, args, _environment(plan, component))
     if source.engine and source.startup_timeout != OPERATOR_STARTUP:
         container["startupProbe"] = {
             "httpGet": {"path": "/live", "port": SYSTEM_PORT},
@@ -119,9 +148,33 @@ def _pod_spec(plan: WorkloadPlan, component: ComponentPlan) -> dict[str, Any]:
         }
     selector = {LABEL_DEPLOYMENT: plan.name, LABEL_COMPONENT: component.name}
     spec = pod.pod_spec(plan, component, container, selector)
+    if source.engine and picked(plan):
+        spec["containers"].append(_sidecar(plan, container))
     scheduler = _scheduler(plan)
     if scheduler:
         spec["schedulerName"] = scheduler
     if plan.priority_class and plan.choice.orchestrator == "lws":
         spec["priorityClassName"] = plan.priority_class
     return pod.patched(spec, source.pod_spec)
+
+
+def _environment(plan: WorkloadPlan, component: ComponentPlan) -> list[dict[str, str]]:
+    """The endpoint picker splits prompts into tokens itself, so it has to know the model's name."""
+    if component.role != "epp":
+        return []
+    return [{"name": "DYN_MODEL_NAME", "value": plan.workload.served_model_name or plan.workload.model}]
+
+
+def _sidecar(plan: WorkloadPlan, engine: dict[str, Any]) -> dict[str, Any]:
+    """The frontend beside an engine: the picker has chosen this very worker already."""
+    found: dict[str, Any] = {
+        "name": SIDECAR,
+        "image": plan.workload.image,
+        "command": ["python3", "-m", "dynamo.frontend"],
+        "args": ["--router-mode", "direct"],
+    }
+    # The same credentials and model cache
+    for key in ("env", "envFrom", "volumeMounts"):
+        if key in engine:
+            found[key] = list(engine[key])
+    return found

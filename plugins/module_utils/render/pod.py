@@ -335,8 +335,23 @@ def affinity(plan: WorkloadPlan, component: ComponentPlan, selector: Mapping[str
 
 
 def patched(spec: Mapping[str, Any], *patches: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's pod_spec over ours, last."""
+    """The user's pod_spec over ours, last; what it limits is requested too."""
     found = dict(spec)
     for patch in patches:
         found = strategic(found, patch)
-    return found
+    return f57_requests(found)
+
+
+def f57_requests(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """F57: every container requests what it is limited to. The API server does so for pods, but schedulers that read
+    templates (LWS for Volcano's minResources) would see nothing, and let a hopeless gang in."""
+    return {**spec, "containers": [_requesting(container) for container in spec["containers"]]}
+
+
+def _requesting(container: Mapping[str, Any]) -> dict[str, Any]:
+    amounts = container.get("resources") or {}
+    limits, requests = amounts.get("limits") or {}, amounts.get("requests") or {}
+    missing = {name: amount for name, amount in limits.items() if name not in requests}
+    if not missing:
+        return dict(container)
+    return {**container, "resources": {**amounts, "requests": {**requests, **missing}}}

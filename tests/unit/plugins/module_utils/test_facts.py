@@ -206,3 +206,29 @@ def test_what_is_published_holds_no_secret_and_no_internals():
     shown = facts.published({"components": {"lws": entry}, "nodes": []})["components"]["lws"]
     assert shown["values"] == {"apiKey": "***"}
     assert not {"release_objects", "release_hooks", "release_secrets"} & set(shown)
+
+
+def test_topology_bindings_and_what_they_refer_to():
+    spec = {"levels": [{"domain": "rack", "key": "topology.kubernetes.io/rack"}]}
+    status = {"schedulerName": "kai-scheduler", "topologyReference": "racks", "inSync": True}
+    own = facts._binding(
+        {"metadata": {"name": "racks"}, "spec": spec, "status": {"schedulerTopologyStatuses": [status]}}
+    )
+    assert own == {
+        "name": "racks",
+        "levels": spec["levels"],
+        "schedulers": [{"scheduler": "kai-scheduler", "reference": "racks"}],
+        "in_sync": True,
+    }
+    asked = [{"schedulerName": "kai-scheduler", "topologyReference": "ext"}]
+    told = {"schedulerTopologyStatuses": [{**status, "topologyReference": "ext", "inSync": False}]}
+    named = facts._binding(
+        {"metadata": {"name": "racks"}, "spec": {**spec, "schedulerTopologyBindings": asked}, "status": told}
+    )
+    assert (named["schedulers"], named["in_sync"]) == ([{"scheduler": "kai-scheduler", "reference": "ext"}], False)
+    assert facts._binding({"metadata": {"name": "new"}}) == {
+        "name": "new",
+        "levels": [],
+        "schedulers": [],
+        "in_sync": None,
+    }

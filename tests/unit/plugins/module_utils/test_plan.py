@@ -209,3 +209,26 @@ def test_f08_names_that_grove_derives() -> None:
     problem = error.value.problems[0]
     assert (problem.check, problem.path) == ("MN-F08", f"multinode_workloads[0].components.{'e' * 16}.name")
     assert "takes 46 characters, and pods can carry 45" in problem.message
+
+
+def test_f107_objects_of_one_name() -> None:
+    def refused(*raw: dict[str, Any], **over: Any) -> list[tuple[str, str, object]]:
+        with pytest.raises(SpecError) as error:
+            native(*raw, **over)
+        return [(problem.check, problem.path, problem.value) for problem in error.value.problems]
+
+    config = {"engine_config": {"x": 1}}
+    first = workload(component(name="b-c", **config), name="a")
+    second = workload(component(name="c", **config), name="a-b")
+    found = refused(first, second)
+    assert ("MN-F107", "multinode_workloads[1].name", "a-b-c-engine") in found
+    domain = {"compute_domain": {"name": "shared"}}
+    assert refused(workload(**domain), workload(name="b", **domain)) == [
+        ("MN-F107", "multinode_workloads[1].compute_domain.name", "shared")
+    ]
+    assert native(workload(**domain), workload(name="b", compute_domain={"name": "shared", "create": False})).workloads
+    # Grove's own Service of the set
+    over = {"orchestrator": "grove", "scheduler": "kai"}
+    assert refused(workload(), workload(name="llama-engine-0"), **over) == [
+        ("MN-F107", "multinode_workloads[1].name", "llama-engine-0")
+    ]

@@ -7,8 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.dynamo.multinode.plugins.module_utils.render import scale_targets, scaled
+from ansible_collections.dynamo.multinode.plugins.module_utils.render.pod import f57_requests
 
-from tests.unit.plugins.module_utils.inputs import by_kind, component, dynamo, main, objects, workload
+from tests.unit.plugins.module_utils.inputs import by_kind, component, dynamo, main, native, objects, values, workload
 
 FRONTEND = {"name": "frontend", "role": "frontend"}
 
@@ -162,3 +164,254 @@ def test_prefill_and_decode() -> None:
         assert args[args.index("--disaggregation-mode") + 1] == role
     alone = main(engine(deployment(workload(component(role="decode"))))["podTemplate"])["args"]
     assert "--disaggregation-mode" not in alone
+
+
+def test_the_routing_mode_is_the_frontends() -> None:
+    found = deployment(workload({**FRONTEND, "args": ["--x"]}, component(), router={"mode": "kv"}))
+    assert main(engine(found, "frontend")["podTemplate"])["args"] == [
+        "--http-port",
+        "8000",
+        "--router-mode",
+        "kv",
+        "--x",
+    ]
+    assert "--router-mode" not in main(engine(found)["podTemplate"])["args"]
+
+
+def test_the_planner() -> None:
+    planner = {"name": "planner", "role": "planner", "args": ["--config", "{}"]}
+    found = deployment(workload(FRONTEND, component(), planner))
+    container = main(engine(found, "planner")["podTemplate"])
+    assert engine(found, "planner")["type"] == "planner"
+    assert container["command"] == ["python3", "-m", "dynamo.planner"]
+    assert container["args"] == ["--config", "{}"]
+    own = deployment(workload(FRONTEND, component(), {**planner, "command": ["/mine"]}))
+    assert main(engine(own, "planner")["podTemplate"])["command"] == ["/mine"]
+
+
+PICKER = {
+    "name": "epp",
+    "role": "epp",
+    "env": {"DYN_KV_CACHE_BLOCK_SIZE": "16"},
+    "pod_spec": {"containers": [{"name": "main", "image": "reg/dynamo-frontend:1.5.0"}]},
+}
+
+
+def test_the_endpoint_picker_and_the_frontends_beside_the_engines() -> None:
+    found = deployment(workload(component(), PICKER, hub_token_secret="hf", served_model_name="served"))
+    picker = main(engine(found, "epp")["podTemplate"])
+    assert picker["image"] == "reg/dynamo-frontend:1.5.0"
+    # The operator starts it; its own configuration is forbidden since 1.5.
+    assert not {"command", "args"} & set(picker)
+    assert "eppConfig" not in engine(found, "epp")
+    assert {"name": "DYN_MODEL_NAME", "value": "served"} in picker["env"]
+    assert {"name": "DYN_KV_CACHE_BLOCK_SIZE", "value": "16"} in picker["env"]
+    assert engine(found)["frontendSidecar"] == "sidecar-frontend"
+    sidecar = next(c for c in spec(found)["containers"] if c["name"] == "sidecar-frontend")
+    assert (sidecar["command"], sidecar["args"]) == (["python3", "-m", "dynamo.frontend"], ["--router-mode", "direct"])
+    assert sidecar["env"] == main(engine(found)["podTemplate"])["env"]
+    assert "resources" not in sidecar
+    bare = deployment(workload(component(), PICKER))
+    assert "env" not in next(c for c in spec(bare)["containers"] if c["name"] == "sidecar-frontend")
+    plain = deployment(workload(component(), FRONTEND))
+    assert "frontendSidecar" not in engine(plain)
+    assert len(spec(plain)["containers"]) == 1
+
+
+def test_an_autoscaler_gets_an_adapter() -> None:
+    raw = workload(FRONTEND, component(replicas=2, autoscaling={"owner": "hpa"}), component(name="other"))
+    found = deployment(raw)
+    assert engine(found)["scalingAdapter"] == {}
+    assert engine(found)["replicas"] == 2
+    assert "scalingAdapter" not in engine(found, "other")
+    plan = dynamo(raw).workloads[0]
+    path = ("spec", "components", {"name": "engine"}, "replicas")
+    assert scaled(plan) == [("nvidia.com/v1beta1", "DynamoGraphDeployment", "inference", "llama", path)]
+    assert scale_targets(plan) == []
+
+
+def test_what_scales_native_engines() -> None:
+    raw = workload(component(replicas=2, autoscaling={"owner": "hpa"}), component(name="other", replicas=3))
+    lws = native(raw).workloads[0]
+    path = ("spec", "replicas")
+    assert scaled(lws) == [("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "inference", "llama-engine", path)]
+    assert scale_targets(lws) == []
+    grove = native(raw, orchestrator="grove", scheduler="kai").workloads[0]
+    group = ("spec", "template", "podCliqueScalingGroups", {"name": "engine"}, "replicas")
+    assert scaled(grove) == [("grove.io/v1alpha1", "PodCliqueSet", "inference", "llama-engine", group)]
+    # Grove reads the set's number once; what nobody else scales is scaled in the group that it made.
+    assert scale_targets(grove) == [
+        ("grove.io/v1alpha1", "PodCliqueScalingGroup", "inference", "llama-other-0-engine", 3)
+    ]
+
+
+def test_min_available() -> None:
+    found = deployment(workload(FRONTEND, component(replicas=3, min_available=2)))
+    assert engine(found)["minAvailable"] == 2
+    assert "minAvailable" not in engine(found, "frontend")
+
+
+def bindings(*labels: str) -> dict[str, Any]:
+    components = {name: {"present": True} for name in ("grove", "kai_scheduler", "dynamo_platform")}
+    levels = [{"domain": f"d{index}", "key": label} for index, label in enumerate(labels)]
+    binding = {"name": "b", "levels": levels, "schedulers": [], "in_sync": True}
+    return {"apis": {}, "nodes": [], "components": components, "topology_bindings": [binding]}
+
+
+def test_where_grove_knows_the_racks_it_packs() -> None:
+    raw = workload(FRONTEND, component(), component(name="single", node_count=1), topology={"pack": "rack"})
+    facts = bindings("topology.kubernetes.io/zone", "topology.kubernetes.io/rack")
+    found = deployment(raw, facts=facts)
+    assert found["spec"]["topologyConstraint"] == {"clusterTopologyName": "b"}
+    assert [c.get("topologyConstraint") for c in found["spec"]["components"]] == [None, {"packDomain": "d1"}, None]
+    assert set(spec(found)["affinity"]) == {"podAntiAffinity"}
+    # On LeaderWorkerSets, and where a binding does not know the label, affinity packs.
+    for other in (
+        deployment(raw, facts=facts, orchestrator="lws", scheduler="volcano"),
+        deployment(raw, facts=bindings("topology.kubernetes.io/zone")),
+    ):
+        assert "topologyConstraint" not in other["spec"]
+        assert "podAffinity" in spec(other)["affinity"]
+
+
+def test_a_preferred_rack_stays_with_the_pods() -> None:
+    """A deployment's topologyConstraint is always required."""
+    facts = bindings("topology.kubernetes.io/rack")
+    found = deployment(workload(component(), topology={"pack": "rack", "required": False}), facts=facts)
+    assert "topologyConstraint" not in found["spec"]
+    assert "podAffinity" in spec(found)["affinity"]
+
+
+@pytest.mark.parametrize("target", ["lws", "grove", "dynamo"])
+def test_the_engines_own_configuration_file(target: str) -> None:
+    raw = workload(component(engine_config={"max-num-seqs": 512, "nested": {"on": "n"}}), component(name="plain"))
+    plan = {
+        "lws": lambda: native(raw),
+        "grove": lambda: native(raw, orchestrator="grove", scheduler="kai"),
+        "dynamo": lambda: dynamo(raw),
+    }[target]()
+    config = by_kind(plan, "ConfigMap")
+    assert config["metadata"]["name"] == "llama-engine-engine"
+    assert config["metadata"]["labels"]["dynamo.multinode/workload"] == "llama"
+    assert config["data"] == {"config.yaml": 'max-num-seqs: 512\nnested:\n  "on": "n"\n'}
+    assert [item["kind"] for item in objects(plan)].index("ConfigMap") == 0
+    for metadata, pod in templates(plan, "engine"):
+        assert values(main({"spec": pod})["args"])["--config"] == "/etc/dynamo-multinode/engine/config.yaml"
+        assert {"name": "engine-config", "configMap": {"name": "llama-engine-engine"}} in pod["volumes"]
+        mount = {"name": "engine-config", "mountPath": "/etc/dynamo-multinode/engine", "readOnly": True}
+        assert mount in main({"spec": pod})["volumeMounts"]
+        # sha256 of the text above: another text, other pods.
+        assert metadata["annotations"]["dynamo.multinode/engine-config"] == "c6a4881a6d77"
+    for metadata, pod in templates(plan, "plain"):
+        assert "--config" not in main({"spec": pod})["args"]
+        assert "dynamo.multinode/engine-config" not in metadata.get("annotations", {})
+
+
+def templates(plan: Any, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """(metadata, pod spec) of every pod template of one component, on any target."""
+    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    for item in objects(plan):
+        if item["kind"] == "DynamoGraphDeployment":
+            template = engine(item, name)["podTemplate"]
+            found.append((template["metadata"], template["spec"]))
+        elif item["metadata"]["labels"].get("dynamo.multinode/component") != name:
+            continue
+        elif item["kind"] == "LeaderWorkerSet":
+            group = item["spec"]["leaderWorkerTemplate"]
+            found += [(group[key]["metadata"], group[key]["spec"]) for key in ("leaderTemplate", "workerTemplate")]
+        elif item["kind"] == "PodCliqueSet":
+            found += [(clique, clique["spec"]["podSpec"]) for clique in item["spec"]["template"]["cliques"]]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("target", ["lws", "grove", "dynamo"])
+def test_nvlink_across_machines(target: str) -> None:
+    raw = workload(component(), FRONTEND, compute_domain={"create": True})
+    plan = {
+        "lws": lambda: native(raw),
+        "grove": lambda: native(raw, orchestrator="grove", scheduler="kai"),
+        "dynamo": lambda: dynamo(raw),
+    }[target]()
+    domain = by_kind(plan, "ComputeDomain")
+    assert (domain["apiVersion"], domain["metadata"]["name"]) == (
+        "resource.nvidia.com/v1beta1",
+        "llama-compute-domain",
+    )
+    assert domain["spec"] == {
+        "numNodes": 0,
+        "channel": {
+            "allocationMode": "Single",
+            "resourceClaimTemplate": {"name": "llama-compute-domain-channel"},
+        },
+    }
+    for _metadata, pod in templates(plan, "engine"):
+        assert pod["resourceClaims"] == [
+            {"name": "compute-domain-channel", "resourceClaimTemplateName": "llama-compute-domain-channel"}
+        ]
+        assert main({"spec": pod})["resources"]["claims"] == [{"name": "compute-domain-channel"}]
+    if target == "dynamo":
+        assert "resourceClaims" not in spec(by_kind(plan, "DynamoGraphDeployment"), "frontend")
+
+
+def test_a_compute_domain_that_is_there_already() -> None:
+    plan = dynamo(workload(compute_domain={"create": False, "name": "shared", "num_nodes": 4}))
+    assert [item["kind"] for item in objects(plan)] == ["DynamoGraphDeployment"]
+    claim = spec(by_kind(plan, "DynamoGraphDeployment"))["resourceClaims"][0]
+    assert claim["resourceClaimTemplateName"] == "shared-channel"
+
+
+@pytest.mark.parametrize(
+    ("fabric", "expected"),
+    [
+        ("auto", {}),
+        ("infiniband", {"NCCL_IB_DISABLE": "0"}),
+        ("roce", {"NCCL_IB_DISABLE": "0"}),
+        ("efa", {"FI_PROVIDER": "efa", "FI_EFA_USE_DEVICE_RDMA": "1", "FI_EFA_ENABLE_SHM_TRANSFER": "0"}),
+        ("mnnvl", {"NCCL_MNNVL_ENABLE": "1", "NCCL_CUMEM_ENABLE": "1", "UCX_CUDA_IPC_ENABLE_MNNVL": "y"}),
+        ("tcp", {"NCCL_NET": "Socket", "NCCL_IB_DISABLE": "1", "UCX_TLS": "tcp,cuda_copy,cuda_ipc,self"}),
+    ],
+)
+def test_the_fabric_is_environment_that_the_user_can_overrule(fabric: str, expected: dict[str, str]) -> None:
+    extra = {"extra_resources": {"rdma/ib": 8}} if fabric in ("infiniband", "roce") else {}
+    if fabric == "efa":
+        extra = {"extra_resources": {"vpc.amazonaws.com/efa": 16}}
+    raw = workload(FRONTEND, component(), network={"fabric": fabric}, **extra)
+    found = deployment(raw)
+    env = {item["name"]: item["value"] for item in main(engine(found)["podTemplate"]).get("env", [])}
+    assert env == expected
+    assert "env" not in main(engine(found, "frontend")["podTemplate"])
+    if expected:
+        name = next(iter(expected))
+        over = deployment({**raw, "env": {name: "mine"}})
+        env = {item["name"]: item["value"] for item in main(engine(over)["podTemplate"])["env"]}
+        assert env[name] == "mine"
+
+
+def test_f57_whatever_is_limited_is_requested() -> None:
+    pod_spec = {
+        "containers": [
+            {"name": "main", "resources": {"limits": {"hugepages-2Mi": "1Gi"}}},
+            {
+                "name": "side",
+                "image": "reg/side:1.0.0",
+                "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "500m"}},
+            },
+            {"name": "bare", "image": "reg/side:1.0.0"},
+        ]
+    }
+    found = deployment(workload(component(pod_spec=pod_spec)))
+    first, side, bare = spec(found)["containers"]
+    assert first["resources"]["requests"] == {"nvidia.com/gpu": "8", "hugepages-2Mi": "1Gi"}
+    assert side["resources"]["requests"] == {"cpu": "500m"}
+    assert "resources" not in bare
+    removed = {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "8"}, "requests": None}}]}
+    assert f57_requests(removed)["containers"][0]["resources"]["requests"] == {"nvidia.com/gpu": "8"}
+
+
+@pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm"])
+def test_f13_no_engine_without_command_and_arguments(backend: str) -> None:
+    found = deployment(workload(backend=backend), orchestrator="lws", scheduler="volcano")
+    container = main(engine(found)["podTemplate"])
+    assert container["command"]
+    assert container["args"]
