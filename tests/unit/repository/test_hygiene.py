@@ -27,8 +27,10 @@ HOSTS = [
 ]
 HOST = re.compile("|".join(rf"(?<![\w-]){re.escape(host)}\b" for host in HOSTS))
 # An absolute path of one machine; in a URL or behind a variable the same letters are something else. Webhook servers in
-# pods keep their certificates in k8s-webhook-server.
-MACHINE_PATH = re.compile(r"(?<![\w.\-/}~*>])/(?:work|root|home|tmp(?!/k8s-webhook-server))/")
+# pods keep their certificates in k8s-webhook-server, engines in pods their caches in the others.
+MACHINE_PATH = re.compile(
+    r"(?<![\w.\-/}~*>])/(?:work|root|home|tmp(?!/(?:k8s-webhook-server|hf_modules|\.triton-cache)))/"
+)
 MARKDOWN_LINK = re.compile(r"\]\(([^)\s]+)")
 
 
