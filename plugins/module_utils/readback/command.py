@@ -64,13 +64,13 @@ def engine(words: Sequence[str], env: Mapping[str, str | None]) -> Engine:
     expanded = [shell.expand(word, literal) for word in words]
     found = script(expanded)
     if found is None:
-        backend, rest = _program(expanded)
-        return Engine(backend, tuple(rest))
+        return Engine(*_program(expanded))
     answer = Engine()
-    for position, command in enumerate(shell.commands(found.text, literal, found.positional)):
-        backend, rest = _program(_stripped(command))
-        if backend:
-            answer = Engine(backend, tuple(rest), position == 0 and _program(command)[0] != "")
+    for position, one in enumerate(shell.commands(found.text, literal, found.positional)):
+        words = _stripped(one)
+        inner = engine(words, env) if script(words) is not None else Engine(*_program(words))
+        if inner.backend:
+            answer = Engine(inner.backend, tuple(inner.words), position == 0 and words == one)
     return answer
 
 
@@ -82,7 +82,7 @@ def _stripped(command: Sequence[str]) -> list[str]:
     return words
 
 
-def _program(words: Sequence[str]) -> tuple[str, Sequence[str]]:
+def _program(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """(backend, arguments)."""
     if not words:
         return "", ()
@@ -90,10 +90,10 @@ def _program(words: Sequence[str]) -> tuple[str, Sequence[str]]:
     if re.fullmatch(r"python\d*(\.\d+)*", name):
         for index, word in enumerate(words[:-1]):
             if word == "-m":
-                return _MODULES.get(words[index + 1], ""), words[index + 2 :]
+                return _MODULES.get(words[index + 1], ""), tuple(words[index + 2 :])
             if word == "-c":
                 break
         return "", ()
     if name == "trtllm-llmapi-launch":
         return _program(words[1:])
-    return _PROGRAMS.get(name, ""), words[1:]
+    return _PROGRAMS.get(name, ""), tuple(words[1:])
