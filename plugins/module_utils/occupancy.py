@@ -22,7 +22,13 @@ LWS_GROUP = "leaderworkerset.sigs.k8s.io/group-index"
 LWS_RANK = "leaderworkerset.sigs.k8s.io/worker-index"
 DYNAMO_NAME = "nvidia.com/dynamo-graph-deployment-name"
 DYNAMO_COMPONENT = "nvidia.com/dynamo-component"
-_OWNER_LABELS = (WORKLOAD_LABEL, DYNAMO_NAME, LWS_NAME, "grove.io/podcliqueset-name", "app.kubernetes.io/instance")
+GROVE_SET_NAME = "app.kubernetes.io/part-of"  # the PodCliqueSet's name
+GROVE_CLIQUE = "grove.io/podclique"
+GROVE_SET = "grove.io/podcliqueset-replica-index"
+GROVE_ENGINE = "grove.io/podcliquescalinggroup-replica-index"
+GROVE_POD = "grove.io/podclique-pod-index"
+GROVE_GANG = "grove.io/podgang"
+_OWNER_LABELS = (WORKLOAD_LABEL, DYNAMO_NAME, LWS_NAME, GROVE_SET_NAME, "app.kubernetes.io/instance")
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,25 @@ def holds(pod: Object) -> bool:
     )
 
 
+def place_of(marks: Mapping[str, str]) -> tuple[str, int, int] | None:
+    """(set, engine, rank) of a pod, from what LWS or Grove wrote on it; None where neither did.
+
+    The set is the LeaderWorkerSet, or the replica of the PodCliqueSet: engines are counted within it.
+    """
+    if marks.get(LWS_NAME):
+        group, rank = marks.get(LWS_GROUP, ""), marks.get(LWS_RANK, "")
+        return (marks[LWS_NAME], int(group), int(rank)) if group.isdigit() and rank.isdigit() else None
+    clique = marks.get(GROVE_CLIQUE)
+    if clique:
+        index = int(marks.get(GROVE_POD, "0") or 0)
+        # Leader and workers are cliques of one scaling group; a single-node engine is a clique by itself.
+        if marks.get(GROVE_ENGINE):
+            place = 0 if clique.endswith("-ldr") else index + 1
+            return (marks.get(GROVE_SET, "0"), int(marks[GROVE_ENGINE]), place)
+        return (marks.get(GROVE_SET, "0"), index, 0)
+    return None
+
+
 def owner_of(pod: Object) -> str:
     """namespace/name of the workload that a pod belongs to, as far as its labels and owner tell."""
     metadata = pod["metadata"]
@@ -173,15 +198,14 @@ def node_uses(
 
 
 def _holder(pod: Object, resource: str) -> Holder:
-    marks = labels(pod)
-    rank = marks.get(LWS_RANK)
+    place = place_of(labels(pod))
     return Holder(
         owner=owner_of(pod),
         namespace=pod["metadata"].get("namespace", ""),
         pod=pod["metadata"]["name"],
         gpus=pod_gpus(pod, resource),
-        group=marks.get(LWS_GROUP),
-        rank=int(rank) if rank and rank.isdigit() else None,
+        group=str(place[1]) if place else None,
+        rank=place[2] if place else None,
     )
 
 

@@ -14,25 +14,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils import gangs
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot import (
+    DYNAMO_DEPLOYMENT,
     LEADER_WORKER_SET,
     NODE,
     POD,
-    VOLCANO_POD_GROUP,
+    POD_CLIQUE_SET,
     Snapshot,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import WORKLOAD_LABEL
 from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import (
     DYNAMO_COMPONENT,
     DYNAMO_NAME,
-    LWS_GROUP,
+    GROVE_CLIQUE,
+    GROVE_SET_NAME,
     LWS_NAME,
-    LWS_RANK,
-    condition,
     domain_name,
     domains_of,
     is_true,
     labels,
+    place_of,
     pod_gpus,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import LEVELS
@@ -42,19 +44,14 @@ if TYPE_CHECKING:
 
 Object = Mapping[str, Any]
 
-GROUP_ANNOTATION = "scheduling.k8s.io/group-name"
-_GROVE_CLIQUE = "grove.io/podclique"
-_GROVE_SET = "grove.io/podcliqueset-replica-index"
-_GROVE_ENGINE = "grove.io/podcliquescalinggroup-replica-index"
-_GROVE_POD = "grove.io/podclique-pod-index"
-
 
 @dataclass(frozen=True)
 class LiveEngine:
     """One engine as planned, with the pods that the cluster has for it.
 
-    ``index`` counts from 0 within the component; ``pods`` is rank -> pod; ``owner`` is the LeaderWorkerSet, where there
-    is one; ``planned`` is False for engines beyond the planned number (an autoscaler's, or a rollout's surge).
+    ``index`` counts from 0 within the component; ``pods`` is rank -> pod; ``owner`` is what the engine was made from
+    (LeaderWorkerSet or PodCliqueSet), where there is one; ``planned`` is False for engines beyond the planned number
+    (an autoscaler's, or a rollout's surge); ``sets``: the names of all sets that have pods of this component.
     """
 
     workload: WorkloadPlan
@@ -63,6 +60,7 @@ class LiveEngine:
     pods: Mapping[int, Object] = field(default_factory=dict)
     owner: Object | None = None
     planned: bool = True
+    sets: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -73,7 +71,8 @@ class LiveEngine:
     def name(self) -> str:
         """For a person: namespace/workload component engine n."""
         workload = self.workload.workload
-        return f"{workload.namespace}/{workload.name} {self.component.name} engine {self.index}"
+        what = "engine" if self.component.total_gpus else "pod"
+        return f"{workload.namespace}/{workload.name} {self.component.name} {what} {self.index}"
 
     @property
     def bound(self) -> dict[int, str]:
@@ -81,56 +80,87 @@ class LiveEngine:
         return {rank: pod["spec"]["nodeName"] for rank, pod in self.pods.items() if pod["spec"].get("nodeName")}
 
 
-def live_engines(workload: WorkloadPlan, snapshot: Snapshot) -> list[LiveEngine]:
-    """The engines of a workload in order: every planned one, present or not, then those beyond the plan."""
+def live_engines(workload: WorkloadPlan, snapshot: Snapshot, *, engines: bool = True) -> list[LiveEngine]:
+    """The engines of a workload in order: every planned one, present or not, then those beyond the plan.
+
+    With ``engines`` False the pods of its other components (frontends, planners), each as if it were an engine of one.
+    """
     found: list[LiveEngine] = []
     for component in workload.components:
-        if not component.total_gpus:
+        if bool(component.total_gpus) is not engines:
             continue
-        groups = _groups(workload, component, snapshot)
-        owner = snapshot.find(LEADER_WORKER_SET, component.object_name, workload.workload.namespace)
+        groups, sets = _groups(workload, component, snapshot)
+        owner = _owner(workload, component, snapshot)
         for index in range(max(component.replicas, len(groups), max(groups, default=-1) + 1)):
             planned = index < component.replicas
             if planned or index in groups:
-                found.append(LiveEngine(workload, component, index, groups.get(index, {}), owner, planned))
+                found.append(LiveEngine(workload, component, index, groups.get(index, {}), owner, planned, sets))
     return found
 
 
-def _groups(workload: WorkloadPlan, component: ComponentPlan, snapshot: Snapshot) -> dict[int, dict[int, Object]]:
-    """Engine -> rank -> pod, of the pods that the controllers made for a component."""
-    name = workload.workload.name
+def root_of(workload: WorkloadPlan, snapshot: Snapshot) -> Object | None:
+    """The DynamoGraphDeployment of a workload, None where there is none or it was not asked for."""
+    if workload.api != "dynamographdeployment":
+        return None
+    return snapshot.find(DYNAMO_DEPLOYMENT, workload.workload.name, workload.workload.namespace)
+
+
+def _owner(workload: WorkloadPlan, component: ComponentPlan, snapshot: Snapshot) -> Object | None:
+    namespace = workload.workload.namespace
+    if workload.api == "leaderworkerset":
+        return snapshot.find(LEADER_WORKER_SET, component.object_name, namespace)
+    if workload.api == "podcliqueset":
+        return snapshot.find(POD_CLIQUE_SET, component.object_name, namespace)
+    # The Dynamo operator's set carries its deployment's name; a long name is shortened, so it is known by its owner
+    for found in snapshot.get(POD_CLIQUE_SET, namespace):
+        references = found["metadata"].get("ownerReferences") or ()
+        if any(one.get("kind") == "DynamoGraphDeployment" and one.get("name") == workload.name for one in references):
+            return found
+    return None
+
+
+def _is_of(workload: WorkloadPlan, component: ComponentPlan, marks: Mapping[str, str]) -> bool:
+    """Whether a pod with these labels belongs to a component."""
+    if workload.api == "leaderworkerset":
+        return marks.get(LWS_NAME) == component.object_name
+    if workload.api == "podcliqueset":
+        return bool(marks.get(GROVE_CLIQUE)) and marks.get(GROVE_SET_NAME) == component.object_name
+    return marks.get(DYNAMO_NAME) == workload.workload.name and marks.get(DYNAMO_COMPONENT) == component.name
+
+
+def _groups(
+    workload: WorkloadPlan, component: ComponentPlan, snapshot: Snapshot
+) -> tuple[dict[int, dict[int, Object]], tuple[str, ...]]:
+    """Engine -> rank -> pod, of the pods that the controllers made for a component, and the names of their sets."""
     keyed: dict[tuple[str, int], dict[int, Object]] = {}
-    native = workload.api == "leaderworkerset"
+    plain: list[Object] = []
     for pod in snapshot.get(POD, workload.workload.namespace):
         marks = labels(pod)
-        if native:
-            if marks.get(LWS_NAME) != component.object_name:
-                continue
-        elif marks.get(DYNAMO_NAME) != name or marks.get(DYNAMO_COMPONENT) != component.name:
+        if not _is_of(workload, component, marks):
             continue
-        place = _place(marks)
+        place = place_of(marks)
         if place is not None:
-            keyed.setdefault(place[:2], {})[place[2]] = pod
-    if native:
-        return {group: pods for (_name, group), pods in keyed.items()}
-    # The Dynamo operator makes one LeaderWorkerSet or scaling group replica per engine: their order is the engines'.
-    return dict(enumerate(keyed[key] for key in sorted(keyed)))
+            # Of a rank that is being replaced the pod that stays is the one to look at
+            ranks = keyed.setdefault(place[:2], {})
+            if place[2] not in ranks or _going(ranks[place[2]]):
+                ranks[place[2]] = pod
+        elif component.node_count == 1 and not _going(pod):
+            plain.append(pod)
+    sets = tuple(sorted({name for name, _engine in keyed}))
+    if workload.api == "leaderworkerset":
+        return {group: pods for (_name, group), pods in keyed.items()}, sets
+    if plain and not keyed:
+        # A component on one node that the Dynamo operator made a Deployment of: its pods are its engines
+        ordered = sorted(plain, key=lambda pod: str(pod["metadata"]["name"]))
+        return {index: {0: pod} for index, pod in enumerate(ordered)}, ()
+    if len(sets) == 1:
+        return {group: pods for (_name, group), pods in keyed.items()}, sets
+    # One set per replica of a PodCliqueSet, or several LeaderWorkerSets: their order is the engines'.
+    return dict(enumerate(keyed[key] for key in sorted(keyed))), sets
 
 
-def _place(marks: Mapping[str, str]) -> tuple[str, int, int] | None:
-    """(set, engine, rank) of a pod, from what LWS or Grove wrote on it."""
-    if marks.get(LWS_NAME):
-        group, rank = marks.get(LWS_GROUP, ""), marks.get(LWS_RANK, "")
-        return (marks[LWS_NAME], int(group), int(rank)) if group.isdigit() and rank.isdigit() else None
-    clique = marks.get(_GROVE_CLIQUE)
-    if clique:
-        index = int(marks.get(_GROVE_POD, "0") or 0)
-        # Leader and workers are cliques of one scaling group; a single-node engine is a clique by itself.
-        if marks.get(_GROVE_ENGINE):
-            place = 0 if clique.endswith("-ldr") else index + 1
-            return (marks.get(_GROVE_SET, "0"), int(marks[_GROVE_ENGINE]), place)
-        return (marks.get(_GROVE_SET, "0"), index, 0)
-    return None
+def _going(pod: Object) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp")) or (pod.get("status") or {}).get("phase") == "Failed"
 
 
 # -- the verdicts ------------------------------------------------------------------------------------------------
@@ -172,7 +202,7 @@ def _engine(engine: LiveEngine, snapshot: Snapshot, levels: Mapping[str, str]) -
         "gpus": sum(rank["gpus"] for rank in bound),
         "domains": domains,
         "rack": domains.get("rack"),
-        "gang": _gang(engine, snapshot),
+        "gang": gangs.facts(engine, snapshot),
         "topology": _topology(engine, ranks, snapshot, levels),
         "one_rank_per_machine": _one_rank_per_machine(engine),
         "spread": engine.component.spread,
@@ -208,10 +238,21 @@ def _rank(rank: int, pod: Object | None, snapshot: Snapshot, levels: Mapping[str
         "node": name,
         "gpus": pod_gpus(pod),
         "domains": domains_of(node, levels) if node else {},
-        "ready": is_true(pod, "Ready") and not leaving,
+        # A pod on a machine that is gone says that it is ready until it is collected (observed.md 27)
+        "ready": is_true(pod, "Ready") and not leaving and not (name and lost(name, snapshot)),
         "scheduler": pod["spec"].get("schedulerName"),
         "phase": "Terminating" if leaving else (pod.get("status") or {}).get("phase", "Unknown"),
     }
+
+
+def lost(name: str, snapshot: Snapshot) -> str | None:
+    """What is wrong with the machine of a pod, if it is: gone, or not Ready."""
+    if not snapshot.knows(NODE):
+        return None
+    node = snapshot.find(NODE, name)
+    if node is None:
+        return "is gone"
+    return None if is_true(node, "Ready") else "is not Ready"
 
 
 def _one_rank_per_machine(engine: LiveEngine) -> bool | None:
@@ -219,77 +260,6 @@ def _one_rank_per_machine(engine: LiveEngine) -> bool | None:
     if len(set(nodes)) < len(nodes):
         return False
     return True if len(nodes) == engine.size else None
-
-
-def pod_group_of(engine: LiveEngine, snapshot: Snapshot) -> Object | None:
-    """The Volcano PodGroup of an engine: the one its pods name, or else the one that its leader owns."""
-    groups = snapshot.get(VOLCANO_POD_GROUP, engine.workload.workload.namespace)
-    names = {(pod["metadata"].get("annotations") or {}).get(GROUP_ANNOTATION) for pod in engine.pods.values()}
-    leader = (engine.pods.get(0) or {}).get("metadata", {}).get("uid")
-    for group in groups:
-        if group["metadata"]["name"] in names:
-            return group
-    for group in groups:
-        if leader and any(ref.get("uid") == leader for ref in group["metadata"].get("ownerReferences") or ()):
-            return group
-    return None
-
-
-def _gang(engine: LiveEngine, snapshot: Snapshot) -> dict[str, Any]:
-    """Whether the engine was scheduled all or nothing."""
-    facts: dict[str, Any] = {"honoured": None, "name": None, "min_member": None, "phase": None, "queue": None}
-    group = pod_group_of(engine, snapshot)
-    if group is not None:
-        facts.update(
-            name=group["metadata"]["name"],
-            min_member=(group.get("spec") or {}).get("minMember"),
-            phase=(group.get("status") or {}).get("phase"),
-            queue=(group.get("spec") or {}).get("queue"),
-        )
-    facts["honoured"], facts["why"] = _gang_verdict(engine, snapshot, group)
-    return facts
-
-
-def _gang_verdict(engine: LiveEngine, snapshot: Snapshot, group: Object | None) -> tuple[bool | None, str]:
-    bound = engine.bound
-    if engine.size == 1:
-        return (True, "one machine, nothing to gang") if bound else (None, "its only rank is not bound yet")
-    if engine.workload.api != "leaderworkerset" and engine.workload.choice.orchestrator != "lws":
-        return None, f"gangs of {engine.workload.choice.orchestrator} are not checked by this release"
-    schedulers = sorted({str(pod["spec"].get("schedulerName")) for pod in engine.pods.values()})
-    if engine.workload.choice.scheduler == "kai" or schedulers == ["kai-scheduler"]:
-        return None, "gangs of KAI on LeaderWorkerSets are not checked by this release"
-    if not engine.pods:
-        return None, "none of its ranks exists"
-    if schedulers != ["volcano"]:
-        return False, f"its ranks are scheduled by {', '.join(schedulers)}, which is no gang scheduler: need volcano"
-    if not snapshot.knows(VOLCANO_POD_GROUP):
-        return None, snapshot.why_unknown(VOLCANO_POD_GROUP)
-    if group is None:
-        return (False, "bound without a PodGroup") if bound else (None, "waiting: there is no PodGroup yet")
-    member = (group.get("spec") or {}).get("minMember")
-    if member != engine.size:
-        return False, f"PodGroup {group['metadata']['name']} has minMember {member}, the engine has {engine.size} ranks"
-    if not bound:
-        return None, "waiting: no rank is bound yet"
-    if len(bound) < engine.size:
-        return False, f"only {len(bound)} of {engine.size} ranks are bound"
-    return _gang_of_bound(group)
-
-
-def _gang_of_bound(group: Object) -> tuple[bool | None, str]:
-    """All ranks are bound by Volcano under a PodGroup of the right size: does Volcano say the same?"""
-    phase = (group.get("status") or {}).get("phase")
-    said = f"by volcano, PodGroup {group['metadata']['name']} with minMember {group['spec']['minMember']}"
-    if phase == "Running":
-        return True, f"{said}, Running"
-    # The phase follows one scheduling cycle after the binding; the condition is written with it.
-    scheduled, unschedulable = condition(group, "Scheduled"), condition(group, "Unschedulable")
-    if phase == "Inqueue" and scheduled and scheduled.get("status") == "True":
-        since = str(scheduled.get("lastTransitionTime") or "")
-        if not unschedulable or str(unschedulable.get("lastTransitionTime") or "") <= since:
-            return True, f"{said}, Scheduled"
-    return None, f"PodGroup {group['metadata']['name']} is {phase or 'without a phase'} although every rank is bound"
 
 
 def _topology(
@@ -335,7 +305,7 @@ def _problems(engine: LiveEngine, facts: Mapping[str, Any]) -> list[dict[str, st
             "MN-F82",
             "error",
             f"was not scheduled as a gang: {gang['why']}",
-            "let Volcano schedule it (multinode_scheduler: volcano; LWS with schedulerProvider volcano), recreate it",
+            gangs.remedy(engine),
         )
     if facts["one_rank_per_machine"] is False and facts["spread"]:
         add(
@@ -361,12 +331,12 @@ def _problems(engine: LiveEngine, facts: Mapping[str, Any]) -> list[dict[str, st
 
 
 def leftovers(plan: FleetPlan, snapshot: Snapshot) -> list[dict[str, str]]:
-    """Findings about workloads that are to be absent and still have pods or LeaderWorkerSets."""
+    """Findings about workloads that are to be absent and still have pods or sets of them."""
     found = []
     for workload in plan.absent:
         left = [
             f"{kind.kind} {item['metadata']['name']}"
-            for kind in (LEADER_WORKER_SET, POD)
+            for kind in (DYNAMO_DEPLOYMENT, POD_CLIQUE_SET, LEADER_WORKER_SET, POD)
             for item in snapshot.get(kind, workload.namespace)
             if labels(item).get(WORKLOAD_LABEL) == workload.name
         ]

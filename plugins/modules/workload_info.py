@@ -19,7 +19,7 @@ description:
     that was asked for, and is ready.
   - A verdict is V(null) where it could not be found out, with the reason beside it; that is never counted as held.
   - Of a workload that is not ready the first cause and its remedy are told.
-  - Gangs are checked on LeaderWorkerSets with Volcano; those of other stacks are reported as not checked.
+  - Gangs are checked by the PodGroups of Volcano and of KAI, on LeaderWorkerSets and on Grove.
   - Writes the report for people and programs where O(report_dir) says so.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
@@ -216,7 +216,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import AUTH_ARGS, Client, KubeError
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import explain
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import explain, waits
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import collect
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import leftovers, placement
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
@@ -234,32 +234,31 @@ def survey(client: Client, params: Mapping[str, Any]) -> Report:
     )
     fleet = load(params, facts)
     namespaces = {one.namespace for one in fleet.workloads} | {one.namespace for one in fleet.absent}
-    seen = snapshot.read(client, namespaces, events=False)
-    engines = placement(fleet, seen, levels)
-    if not all(engine["ready"] for engine in engines):
+    kinds = snapshot.kinds_of(fleet.workloads)
+    if fleet.absent:
+        kinds = tuple(dict.fromkeys((*kinds, *snapshot.OWNERS)))
+    seen = snapshot.read(client, namespaces, events=False, kinds=kinds)
+    if any(waits(workload, seen) for workload in fleet.workloads):
         # Only a diagnosis needs events; placement is judged from the same moment.
-        seen = snapshot.read(client, namespaces, events=True, components=True)
-        engines = placement(fleet, seen, levels)
+        seen = snapshot.read(client, namespaces, events=True, components=True, kinds=kinds)
+    engines = placement(fleet, seen, levels)
     return build(
         fleet,
         seen,
         engines,
         generated=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        findings=[*causes(fleet, seen, engines, levels), *leftovers(fleet, seen)],
+        findings=[*causes(fleet, seen, levels), *leftovers(fleet, seen)],
         levels=levels,
         server=client.host,
         versions=versions(facts),
     )
 
 
-def causes(
-    fleet: FleetPlan, seen: snapshot.Snapshot, engines: list[dict[str, Any]], levels: Mapping[str, str]
-) -> list[dict[str, str]]:
+def causes(fleet: FleetPlan, seen: snapshot.Snapshot, levels: Mapping[str, str]) -> list[dict[str, str]]:
     """Why each workload that is not ready is not."""
-    waiting = {(engine["namespace"], engine["workload"]) for engine in engines if not engine["ready"]}
     found = []
     for workload in fleet.workloads:
-        if (workload.namespace, workload.name) in waiting:
+        if waits(workload, seen):
             diagnosis = explain(workload, seen, levels)
             name = f"{workload.namespace}/{workload.name}"
             subject = diagnosis.details.get("engine") or name

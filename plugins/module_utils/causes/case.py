@@ -10,13 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils import gangs
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.dynamo.multinode.plugins.module_utils.placement import LiveEngine, pod_group_of
+from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import labels
+from ansible_collections.dynamo.multinode.plugins.module_utils.placement import LiveEngine
 
 Object = Mapping[str, Any]
 
 QUEUE_ANNOTATION = "scheduling.volcano.sh/queue-name"
+KAI_QUEUE_LABEL = "kai.scheduler/queue"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,12 @@ class Case:
 
     @property
     def native(self) -> bool:
+        """Whether the engine is of a LeaderWorkerSet that we made ourselves."""
         return self.engine.workload.api == "leaderworkerset"
+
+    @property
+    def grove(self) -> bool:
+        return self.engine.workload.choice.orchestrator == "grove"
 
     @property
     def volcano(self) -> bool:
@@ -52,16 +60,28 @@ class Case:
         return self.engine.workload.choice.scheduler == "volcano"
 
     @property
+    def kai(self) -> bool:
+        return gangs.by_kai(self.engine)
+
+    @property
     def group(self) -> Object | None:
-        return pod_group_of(self.engine, self.seen)
+        return gangs.pod_group(self.engine, self.seen)
 
     @property
     def queue(self) -> str:
-        """The Volcano queue: as the live objects say, else as planned."""
+        """The queue of Volcano or KAI: as the live objects say, else as planned."""
         if self.group is not None and (self.group.get("spec") or {}).get("queue"):
             return str(self.group["spec"]["queue"])
+        if self.kai:
+            named = {labels(pod).get(KAI_QUEUE_LABEL) for pod in self.engine.pods.values()} - {None}
+            return str(next(iter(sorted(named, key=str)), None) or self.engine.workload.queue or "dynamo")
         annotations = ((self.engine.owner or {}).get("metadata") or {}).get("annotations") or {}
         return str(annotations.get(QUEUE_ANNOTATION) or self.engine.workload.queue or "default")
+
+    @property
+    def short(self) -> bool:
+        """Whether a rank of the engine has no machine."""
+        return len(self.engine.bound) < self.engine.size
 
     def say(self, number: str, cause: str, remedy: str, **details: Any) -> Diagnosis:
         return Diagnosis(

@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils import gangs
+from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis, Object
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
-from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import condition
+from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import LWS_NAME, condition, labels
 
 EXCLUSIVE_TOPOLOGY = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
@@ -31,10 +35,13 @@ def not_created(case: Case) -> Diagnosis | None:
         return case.say("MN-F52", case.seen.why_unknown(live.POD), "allow it, or run with credentials that may")
     refused = case.events([name, f"{name}-{engine.index}"], ["FailedCreate"])
     if refused and len(engine.pods) < engine.size:
+        said = str(refused[-1].get("message"))
         return case.say(
             "MN-F51",
-            f"pods are refused: {refused[-1].get('message')}",
-            "raise the quota or the pod security level of the namespace, or ask for less",
+            f"pods are refused: {said}",
+            "create the ServiceAccount that it names"
+            if "service account" in said
+            else "raise the quota or the pod security level of the namespace, or ask for less",
         )
     if not engine.pods and not (engine.owner.get("status") or {}).get("conditions"):
         return case.say(
@@ -45,8 +52,32 @@ def not_created(case: Case) -> Diagnosis | None:
     return None
 
 
+def doubled(case: Case) -> Diagnosis | None:
+    """Dynamo 1.5 on LWS answers another node_count with a second LeaderWorkerSet beside the old one."""
+    sets = case.engine.sets
+    if case.native or case.grove or len(sets) < 2:
+        return None
+    held = {
+        name: sum(1 for engine in case.engines for pod in engine.pods.values() if _set_of(pod) == name) for name in sets
+    }
+    told = ", ".join(f"{name} with {count} pods" for name, count in held.items())
+    return case.say(
+        "MN-F10",
+        f"its component {case.engine.component.name} has {len(sets)} LeaderWorkerSets side by side ({told}), "
+        "which keep the GPUs from each other: node_count was changed in place",
+        "set replace: allow on the workload (or multinode_replace), so that it is deleted and made anew",
+        sets=list(sets),
+    )
+
+
+def _set_of(pod: Object) -> str | None:
+    return labels(pod).get(LWS_NAME)
+
+
 def missing_queue(case: Case) -> Diagnosis | None:
     """A missing queue leaves the leader pending with no condition and no event; only LWS's log says why."""
+    if case.kai:
+        return _missing_kai_queue(case)
     if not case.volcano or case.engine.bound or not case.seen.knows(live.VOLCANO_QUEUE):
         return None
     queues = case.seen.get(live.VOLCANO_QUEUE)
@@ -70,6 +101,98 @@ def missing_queue(case: Case) -> Diagnosis | None:
     return None
 
 
+def _missing_kai_queue(case: Case) -> Diagnosis | None:
+    if case.engine.bound or not case.seen.knows(live.KAI_QUEUE):
+        return None
+    queue = case.seen.find(live.KAI_QUEUE, case.queue)
+    names = ", ".join(sorted(item["metadata"]["name"] for item in case.seen.get(live.KAI_QUEUE)))
+    if queue is None:
+        return case.say(
+            "MN-F23",
+            f"KAI queue {case.queue} does not exist (there is {names or 'none'})",
+            f"create queue {case.queue} (multinode_queues), or name an existing one in the workload's queue",
+            queue=case.queue,
+        )
+    children = (queue.get("status") or {}).get("childQueues") or ()
+    if children:
+        return case.say(
+            "MN-F23",
+            f"KAI queue {case.queue} has queues below it ({', '.join(sorted(children))}); only a leaf takes workloads",
+            "name one of those in the workload's queue",
+            queue=case.queue,
+        )
+    parent = (queue.get("spec") or {}).get("parentQueue")
+    if parent and case.seen.find(live.KAI_QUEUE, str(parent)) is None:
+        return case.say(
+            "MN-F23",
+            f"KAI queue {case.queue} names the parent {parent}, which does not exist",
+            f"create queue {parent}, or name another queue in the workload's queue",
+            queue=case.queue,
+        )
+    return None
+
+
+def not_created_by_grove(case: Case) -> Diagnosis | None:
+    """Without pods: is the PodCliqueSet there, and does Grove act on it? Nothing on the deployment tells."""
+    engine = case.engine
+    if not case.grove or not case.seen.knows(live.POD_CLIQUE_SET):
+        return None
+    if engine.owner is None:
+        name = engine.component.object_name
+        if engine.workload.api == "podcliqueset":
+            return case.say(
+                "MN-F90",
+                f"PodCliqueSet {case.namespace}/{name} does not exist",
+                "apply the workload; if it was applied, look who deleted it",
+            )
+        return case.say(
+            "MN-F81",
+            f"the Dynamo operator has made no PodCliqueSet of {case.namespace}/{name}: {parts(case, 'dynamo')}",
+            "look at the log of the Dynamo operator's controller manager",
+        )
+    if engine.pods or not case.seen.knows(live.POD):
+        return None
+    status = engine.owner.get("status") or {}
+    said = [str(one.get("description") or one) for one in status.get("lastErrors") or ()]
+    if said or status.get("observedGeneration") is None:
+        return case.say(
+            "MN-F81",
+            f"Grove has made no pods of PodCliqueSet {engine.owner['metadata']['name']}: "
+            + (said[-1] if said else parts(case, "grove")),
+            "look at the Deployment grove-operator and its log",
+        )
+    return None
+
+
+def kai_down(case: Case) -> Diagnosis | None:
+    """KAI that is down writes nothing: no PodGroup (its podgrouper), or no word on the pods (its scheduler)."""
+    engine, group = case.engine, case.group
+    if not case.kai or not case.short or not engine.pods or not case.seen.knows(live.KAI_POD_GROUP):
+        return None
+    waiting = [pod for pod in engine.pods.values() if not pod["spec"].get("nodeName")]
+    if any(pod["spec"].get("schedulingGates") for pod in waiting):
+        return None
+    if group is None and gangs.group_names(engine):
+        return case.say(
+            "MN-F88",
+            f"its pods name PodGroup {', '.join(gangs.group_names(engine))}, which does not exist",
+            "delete the pods of this gang: they come back with a PodGroup; look who deleted it",
+        )
+    down = _down(case, "kai")
+    if not down:
+        return None
+    untouched = all(
+        (condition(pod, "PodScheduled") or {}).get("reason") in (None, "SchedulingGated") for pod in waiting
+    )
+    if group is None or (untouched and gangs.unschedulable(group) is None):
+        return case.say(
+            "MN-F81",
+            f"KAI has not looked at its gang: {', '.join(down)} not available",
+            f"bring {down[0]} back and look at its log",
+        )
+    return None
+
+
 def volcano_down(case: Case) -> Diagnosis | None:
     """Volcano that is down, or refuses, leaves a lonely leader, or pods on which nobody writes a condition."""
     engine, group = case.engine, case.group
@@ -85,7 +208,8 @@ def volcano_down(case: Case) -> Diagnosis | None:
     if group is None and leader is not None and len(engine.pods) < engine.size:
         return case.say(
             "MN-F81",
-            f"only its leader pod exists, without PodGroup and without workers, and nothing says why: {_parts(case)}",
+            "only its leader pod exists, without PodGroup and without workers, and nothing says why: "
+            + parts(case, "volcano"),
             "bring volcano-admission back, and let LWS create PodGroups (its ClusterRole); then look at the log of "
             "lws-controller-manager",
         )
@@ -99,25 +223,62 @@ def volcano_down(case: Case) -> Diagnosis | None:
     if untouched and all(condition(pod, "PodScheduled") is None for pod in engine.pods.values()):
         return case.say(
             "MN-F81",
-            f"Volcano's scheduler has not looked at PodGroup {group['metadata']['name']}: {_parts(case)}",
+            f"Volcano's scheduler has not looked at PodGroup {group['metadata']['name']}: {parts(case, 'volcano')}",
             "bring volcano-scheduler back and look at its log",
         )
     return None
 
 
-def _parts(case: Case) -> str:
-    """What the Deployments of Volcano say about themselves."""
-    if not case.seen.knows(live.DEPLOYMENT):
-        return "whether Volcano runs could not be read"
-    parts = case.seen.get(live.DEPLOYMENT)
-    if not parts:
-        return "there are no Deployments of Volcano in the cluster"
-    down = sorted(
+_IMAGES = {
+    "volcano": ("vc-scheduler", "vc-controller-manager", "vc-webhook-manager"),
+    "grove": ("grove-operator",),
+    "kai": ("kai-scheduler/",),
+    "dynamo": ("kubernetes-operator", "dynamo-operator"),
+}
+_NAMES = {"volcano": "Volcano", "grove": "Grove", "kai": "KAI", "dynamo": "the Dynamo operator"}
+
+
+def _deployments(case: Case, what: str) -> list[Object]:
+    found = []
+    for item in case.seen.get(live.DEPLOYMENT):
+        images = [str(one.get("image")) for one in _containers(item)]
+        own = what == "volcano" and str(labels(item).get("app")).startswith("volcano-")
+        if own or any(mark in image for image in images for mark in _IMAGES[what]):
+            found.append(item)
+    return found
+
+
+def _containers(deployment: Object) -> list[Mapping[str, Any]]:
+    template = (deployment.get("spec") or {}).get("template") or {}
+    return list((template.get("spec") or {}).get("containers") or ())
+
+
+def _down(case: Case, what: str) -> list[str]:
+    return sorted(
         f"{part['metadata']['namespace']}/{part['metadata']['name']}"
-        for part in parts
+        for part in _deployments(case, what)
         if not (part.get("status") or {}).get("availableReplicas")
     )
-    return f"{', '.join(down)} not available" if down else "Volcano's Deployments say they are available"
+
+
+def parts(case: Case, what: str) -> str:
+    """What the Deployments of Volcano, Grove, KAI or Dynamo say about themselves."""
+    if not case.seen.knows(live.DEPLOYMENT):
+        return f"whether {_NAMES[what]} runs could not be read"
+    if not _deployments(case, what):
+        return f"there are no Deployments of {_NAMES[what]} in the cluster"
+    down = _down(case, what)
+    return f"{', '.join(down)} not available" if down else f"{_NAMES[what]}'s Deployments say they are available"
+
+
+def version(case: Case, what: str) -> str:
+    """The image tag of a component's first Deployment, or ""."""
+    for item in _deployments(case, what):
+        for one in _containers(item):
+            name, _, tag = str(one.get("image")).rpartition(":")
+            if any(mark in name for mark in _IMAGES[what]):
+                return tag
+    return ""
 
 
 def deadlock(case: Case) -> Diagnosis | None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils import gangs
+from ansible_collections.dynamo.multinode.plugins.module_utils.causes import creation
 from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
 from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import (
+    GROVE_GANG,
     condition,
     domain_name,
-    is_true,
+    labels,
     node_uses,
 )
-from ansible_collections.dynamo.multinode.plugins.module_utils.placement import LiveEngine
+from ansible_collections.dynamo.multinode.plugins.module_utils.placement import LiveEngine, lost
 from ansible_collections.dynamo.multinode.plugins.module_utils.shortage import (
     Survey,
     Want,
@@ -27,17 +30,85 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.shortage import (
     survey,
 )
 
+GROVE_GATE = "grove.io/podgang-pending-creation"
+
 
 def gated(case: Case) -> Diagnosis | None:
-    gates = sorted(
-        {gate["name"] for pod in case.engine.pods.values() for gate in pod["spec"].get("schedulingGates") or ()}
-    )
-    if not gates:
+    """Behind a gate, or released from it and not looked at since: the condition stays SchedulingGated (observed.md 8).
+
+    Judged by the gates themselves, never by that condition or by the PodGang's phase.
+    """
+    waiting = {rank: pod for rank, pod in case.engine.pods.items() if not pod["spec"].get("nodeName")}
+    gates = sorted({gate["name"] for pod in waiting.values() for gate in pod["spec"].get("schedulingGates") or ()})
+    if gates:
+        return _behind_gate(case, gates)
+    stale = [
+        pod for pod in waiting.values() if (condition(pod, "PodScheduled") or {}).get("reason") == "SchedulingGated"
+    ]
+    if not stale:
         return None
+    names = gangs.group_names(case.engine)
+    if case.kai and len(names) > 1:
+        return _split_gang(case, sorted(waiting), names)
+    if case.group is not None and gangs.unschedulable(case.group):
+        return None  # its PodGroup tells more
     return case.say(
         "MN-F80",
-        f"its pods are held by the scheduling gate {', '.join(gates)}",
-        "look at the controller that owns the gate and at its version",
+        f"{len(stale)} of {case.engine.size} ranks were released from their scheduling gate and are not looked at yet"
+        + (f" (PodGroup {case.group['metadata']['name']})" if case.group is not None else ", and have no PodGroup"),
+        "wait a few seconds; if it stays, look at the log of the scheduler (kai-scheduler) and of its podgrouper",
+    )
+
+
+def _behind_gate(case: Case, gates: list[str]) -> Diagnosis:
+    marks = [labels(pod) for pod in case.engine.pods.values()]
+    gang = next((mark[GROVE_GANG] for mark in marks if mark.get(GROVE_GANG)), None)
+    held = f"its pods are held by the scheduling gate {', '.join(gates)}"
+    if GROVE_GATE not in gates or gang is None:
+        return case.say("MN-F80", held, "look at the controller that owns the gate and at its version")
+    tag = creation.version(case, "grove")
+    found = case.seen.find(live.POD_GANG, gang, case.namespace) if case.seen.knows(live.POD_GANG) else None
+    if found is None:
+        state = f"PodGang {gang} does not exist" if case.seen.knows(live.POD_GANG) else f"of PodGang {gang}"
+    else:
+        told = condition(found, "Initialized") or {}
+        state = f"PodGang {gang} is Initialized={told.get('status', 'unknown')}" + (
+            f" ({told.get('reason')})" if told.get("reason") else ""
+        )
+    base = next((mark["grove.io/base-podgang"] for mark in marks if mark.get("grove.io/base-podgang")), None)
+    after = f"; it comes after its base gang {base}" if base else ""
+    known = (
+        " (Grove alpha.12 leaves a deployment that was scaled from 0 gated for ever, MN-F27: upgrade to alpha.13)"
+        if "alpha.12" in tag or not tag
+        else ""
+    )
+    return case.say(
+        "MN-F80",
+        f"{held}; {state}{after}; Grove {tag or 'of unknown version'}",
+        f"look at the Deployment grove-operator and its log{known}",
+        gates=gates,
+        gang=gang,
+        grove=tag or None,
+    )
+
+
+def _split_gang(case: Case, ranks: list[int], names: list[str]) -> Diagnosis:
+    """An upgraded Grove puts a replaced pod into a PodGroup of its own making; its siblings are in KAI's."""
+    pods = case.engine.pods
+    wanted = next(iter((pods[rank]["metadata"].get("annotations") or {}).get(gangs.KAI_GROUP) for rank in ranks))
+    old = sorted(
+        pod["metadata"]["name"]
+        for pod in pods.values()
+        if (pod["metadata"].get("annotations") or {}).get(gangs.KAI_GROUP) != wanted
+    )
+    return case.say(
+        "MN-F108",
+        f"rank {listed([str(rank) for rank in ranks])} waits in PodGroup {wanted} for siblings that are in "
+        f"{', '.join(name for name in names if name != wanted)}: Grove was upgraded under a running gang",
+        f"kubectl annotate pod -n {case.namespace} {' '.join(old)} --overwrite {gangs.KAI_GROUP}={wanted} "
+        "kai.scheduler/skip-podgrouper=true (the frontend's pod too)",
+        pods=old,
+        pod_group=wanted,
     )
 
 
@@ -45,14 +116,14 @@ def lost_machine(case: Case) -> Diagnosis | None:
     if not case.seen.knows(live.NODE):
         return None
     for rank, name in sorted(case.engine.bound.items()):
-        node = case.seen.find(live.NODE, name)
-        if node is None or not is_true(node, "Ready"):
-            state = "is gone" if node is None else "is not Ready"
+        state = lost(name, case.seen)
+        if state:
             others = len(case.engine.bound) - 1
             return case.say(
                 "MN-F109",
                 f"machine {name} of rank {rank} {state}; the other {others} ranks hold their GPUs meanwhile",
-                f"bring {name} back, or delete its Node object so that the engine is made again elsewhere",
+                f"bring {name} back, or delete its Node object so that the rank is made again elsewhere; what the "
+                "deployment says of itself is old until then",
                 node=name,
             )
     return None
@@ -61,7 +132,7 @@ def lost_machine(case: Case) -> Diagnosis | None:
 def no_room(case: Case) -> Diagnosis | None:
     """The gang waits for GPUs: what it needs, what is free where, and who holds the rest."""
     engine = case.engine
-    if len(engine.bound) == engine.size or not case.seen.knows(live.NODE):
+    if not case.short or not engine.component.gpus_per_node or not case.seen.knows(live.NODE):
         return None
     want = _want(case)
     resource = gpu_resource(engine)
@@ -84,9 +155,20 @@ def _want(case: Case) -> Want:
     template = ((engine.owner or {}).get("spec") or {}).get("leaderWorkerTemplate") or {}
     specs = [pod["spec"] for pod in engine.pods.values() if not pod["spec"].get("nodeName")]
     spec = specs[0] if specs else (template.get("workerTemplate") or {}).get("spec") or {}
-    key = _affinity_key(spec)
+    # Grove's own topology constraint is not in the pods
+    planned = engine.workload.pack_label if case.grove and engine.workload.pack_required else None
+    key = _affinity_key(spec) or planned
     level = next((name for name, label in case.levels.items() if label == key), key)
-    return Want(engine.size, engine.component.gpus_per_node, engine.component.spread, key, level, spec)
+    spread = engine.component.spread or _apart(spec)
+    return Want(engine.size, engine.component.gpus_per_node, spread, key, level, spec)
+
+
+def _apart(spec: Mapping[str, Any]) -> bool:
+    """Whether required pod anti-affinity keeps the ranks on machines of their own."""
+    terms = ((spec.get("affinity") or {}).get("podAntiAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or ()
+    return any(term.get("topologyKey") == "kubernetes.io/hostname" for term in terms)
 
 
 def _affinity_key(spec: Mapping[str, Any]) -> str | None:
@@ -129,6 +211,9 @@ def _room_diagnosis(case: Case, want: Want, result: Survey) -> Diagnosis:
     cause = f"{need}; {have}; {free}" + (f"; not usable: {listed(refused, 2)}" if refused else "")
     if case.seen.partial.get(live.POD):
         cause += " (counting only the pods of this namespace)"
+    said = gangs.unschedulable(case.group) if case.group is not None and case.kai else None
+    if said:
+        cause += f"; KAI says: {said}"
     return case.say(
         "MN-F83",
         cause,
@@ -151,6 +236,7 @@ def _room_diagnosis(case: Case, want: Want, result: Survey) -> Diagnosis:
         },
         held_by=[{"owner": owner, "gpus": gpus} for owner, gpus in result.holders],
         refused={reason: list(names) for reason, names in result.refused.items()},
+        **({"scheduler": said} if said else {}),
     )
 
 
@@ -186,16 +272,56 @@ def _room_remedy(name: str, replicas: int, placed: int, want: Want, result: Surv
 
 def no_gang(case: Case) -> Diagnosis | None:
     engine = case.engine
-    schedulers = sorted({str(pod["spec"].get("schedulerName")) for pod in engine.pods.values()})
-    if not engine.bound or len(engine.bound) == engine.size or schedulers == ["volcano"] or not case.native:
+    if not engine.bound or not case.short or gangs.facts(engine, case.seen)["honoured"] is not False or case.volcano:
         return None
     room = no_room(case)
     return case.say(
         "MN-F35",
-        f"{', '.join(schedulers)} placed {len(engine.bound)} of {engine.size} ranks, which hold their GPUs in vain: "
-        "this is no gang" + (f"; {room.cause.split(': ', 1)[1]}" if room else ""),
-        "schedule it with Volcano (multinode_scheduler: volcano) and recreate it",
+        f"{', '.join(gangs.schedulers(engine))} placed {len(engine.bound)} of {engine.size} ranks, which hold their "
+        "GPUs in vain: this is no gang" + (f"; {room.cause.split(': ', 1)[1]}" if room else ""),
+        f"{gangs.remedy(engine)}",
     )
+
+
+def evicted(case: Case) -> Diagnosis | None:
+    """A gang that ran, has no rank bound any more, and whose GPUs a gang of higher priority has (observed.md 10)."""
+    group = case.group
+    if case.engine.bound or not case.engine.pods or group is None or not case.kai:
+        return None
+    started = (group["metadata"].get("annotations") or {}).get(gangs.KAI_STARTED)
+    if not started:
+        return None
+    mine = _priority(case, group)
+    above = [
+        other
+        for other in case.seen.get(live.KAI_POD_GROUP)
+        if _priority(case, other) > mine
+        and ((other.get("status") or {}).get("resourcesStatus") or {}).get("allocated")
+        and str((other["metadata"].get("annotations") or {}).get(gangs.KAI_STARTED) or "") >= str(started)
+    ]
+    if not above:
+        return None
+    names = [f"{other['metadata']['namespace']}/{other['metadata']['name']}" for other in above]
+    own = (group.get("spec") or {}).get("priorityClassName") or "no priority class"
+    theirs = (above[0].get("spec") or {}).get("priorityClassName")
+    return case.say(
+        "MN-F94",
+        f"its whole gang ran since {started} and was evicted for PodGroup {listed(names)}, whose priority class "
+        f"{theirs} is above its own ({own})",
+        "give the workload a priority_class that is as high (a non-preemptible one, such as inference), "
+        "or add machines",
+        evicted_by=names,
+    )
+
+
+# KAI's own classes, where they may not be read
+_CLASSES = {"train": 50, "build-preemptible": 75, "build": 100, "inference": 125}
+
+
+def _priority(case: Case, group: Mapping[str, Any]) -> int:
+    name = str((group.get("spec") or {}).get("priorityClassName") or "train")
+    found = case.seen.find(live.PRIORITY_CLASS, name)
+    return int(found.get("value") or 0) if found is not None else _CLASSES.get(name, 0)
 
 
 def queue_is_full(case: Case) -> Diagnosis | None:
@@ -219,10 +345,72 @@ def queue_is_full(case: Case) -> Diagnosis | None:
     )
 
 
+def network_topology(case: Case) -> Diagnosis | None:
+    """A PodGroup of Volcano that must stay inside one network domain, while the cluster as a whole has room."""
+    rule = ((case.group or {}).get("spec") or {}).get("networkTopology") or {}
+    if not case.volcano or case.engine.bound or rule.get("mode") != "hard":
+        return None
+    tier = rule.get("highestTierAllowed", rule.get("highestTierName", 1))
+    return case.say(
+        "MN-F83",
+        f"its PodGroup must stay inside one network domain of tier {tier} (HyperNode), and none has room for "
+        + machines(case.engine.size, case.engine.component.gpus_per_node),
+        "allow a higher tier, free machines of one domain, or make the engine smaller",
+    )
+
+
+def kai_says(case: Case) -> Diagnosis | None:
+    """What KAI writes on the PodGroup, where our own count finds room: topology, queues, affinity, sub-groups."""
+    if not case.kai or not case.short or case.group is None:
+        return None
+    said = gangs.unschedulable(case.group)
+    subgroup = _unknown_subgroup(case)
+    if subgroup:
+        return case.say(
+            "MN-F88",
+            f"its pods and PodGroup {case.group['metadata']['name']} disagree: {subgroup}",
+            "wait a few seconds, KAI's podgrouper may be about to write it; if it stays, the versions of Grove and KAI "
+            "do not fit (MN-F26)",
+        )
+    if not said:
+        return None
+    for mark, number, remedy in _KAI_WORDS:
+        if mark in said:
+            return case.say(number, f"KAI does not place its gang: {said}", remedy, scheduler=said)
+    return case.say(
+        "MN-F83",
+        f"{case.engine.size - len(case.engine.bound)} of {case.engine.size} ranks are not scheduled; KAI says: {said}",
+        "look for what the ranks ask besides GPUs (CPU, memory, RDMA, volumes, affinity)",
+        scheduler=said,
+    )
+
+
+_KAI_WORDS = (
+    (
+        "topology",
+        "MN-F56",
+        "name the ClusterTopologyBinding as the KAI Topology that it refers to (kubectl get topologies.kai.scheduler), "
+        "or leave topology to pod affinity",
+    ),
+    ("QueueDoesNotExist", "MN-F24", "give the queue, the shard and the machines the same node-pool label"),
+    ("over quota", "MN-F25", "raise the GPU quota of the queue, or use a preemptible priority_class"),
+    ("OverQuota", "MN-F25", "raise the GPU quota of the queue, or use a preemptible priority_class"),
+    ("OverLimit", "MN-F25", "raise the GPU limit of the queue, or stop something in it"),
+)
+
+
+def _unknown_subgroup(case: Case) -> str | None:
+    for pod in case.engine.pods.values():
+        said = str((condition(pod, "PodScheduled") or {}).get("message") or "")
+        if not pod["spec"].get("nodeName") and "references subgroup" in said:
+            return said
+    return None
+
+
 def unscheduled(case: Case) -> Diagnosis | None:
     """There is room by our count: quote the scheduler, newest word first."""
     engine = case.engine
-    if len(engine.bound) == engine.size or not engine.pods:
+    if not case.short or not engine.pods:
         return None
     said = _scheduler_says(case)
     rest = engine.size - len(engine.bound)
@@ -237,7 +425,7 @@ def unscheduled(case: Case) -> Diagnosis | None:
 def _scheduler_says(case: Case) -> str | None:
     pods = [pod for pod in case.engine.pods.values() if not pod["spec"].get("nodeName")]
     said = [str((condition(pod, "PodScheduled") or {}).get("message") or "") for pod in pods]
-    if case.group is not None:
+    if case.group is not None and not case.kai:
         said.append(str((condition(case.group, "Unschedulable") or {}).get("message") or ""))
     names = [pod["metadata"]["name"] for pod in pods]
     said += [str(event.get("message") or "") for event in reversed(case.events(names, ["FailedScheduling"]))]

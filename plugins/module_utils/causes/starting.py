@@ -97,7 +97,9 @@ def starting(case: Case) -> Diagnosis | None:
         return case.say(
             "MN-F90",
             f"{len(case.engine.pods)} of {case.engine.size} ranks exist",
-            "look at the events of the LeaderWorkerSet and at the log of lws-controller-manager",
+            "look at the events of the PodCliqueSet and at the log of grove-operator"
+            if case.grove
+            else "look at the events of the LeaderWorkerSet and at the log of lws-controller-manager",
         )
     probes = case.events([pod["metadata"]["name"] for pod in case.engine.pods.values()], ["Unhealthy"])
     said = f"; its probe says: {probes[-1].get('message')}" if probes else ""

@@ -2,13 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Is one object ready, by its own kind's rules? Pure functions of the object as the API server holds it."""
+"""Is one object ready, by its own kind's rules? Pure functions of the object as the API server holds it.
+
+A few kinds cannot be judged by themselves: a webhook needs an endpoint, a claim may wait for its first pod. What is
+needed of the cluster for them is named by NEEDS and passed in. A PodGang's phase is never looked at: it stays Pending
+while everything runs (observed.md 3).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import quantity
 
 Object = Mapping[str, Any]
 
@@ -23,9 +30,21 @@ class Verdict:
     generic: bool = False
 
 
-def ready(obj: Object) -> Verdict:
+# (group, kind) -> (apiVersion, kind) of what its rule looks at besides the object
+NEEDS: dict[tuple[str, str], tuple[str, str]] = {
+    ("", "PersistentVolumeClaim"): ("storage.k8s.io/v1", "StorageClass"),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): ("discovery.k8s.io/v1", "EndpointSlice"),
+}
+
+
+def ready(obj: Object, around: Sequence[Object] | None = None, *, blind: str = "") -> Verdict:
     """The verdict on one object. One that is being deleted, or whose newest generation its controller has not seen
-    yet, is never ready."""
+    yet, is never ready.
+
+    ``around``: the objects that NEEDS names for its kind, None where they were not read; ``blind``: why they never can
+    be, which is then said and not held against it.
+    """
     meta = obj.get("metadata") or {}
     if meta.get("deletionTimestamp"):
         return Verdict(False, "is being deleted")
@@ -34,8 +53,10 @@ def ready(obj: Object) -> Verdict:
     generation = meta.get("generation")
     if observed is not None and generation is not None and int(observed) < int(generation):
         return Verdict(False, f"generation {generation} is not observed yet (last: {observed})")
-    group = str(obj.get("apiVersion") or "").rpartition("/")[0]
-    rule = RULES.get((group, str(obj.get("kind"))))
+    key = (str(obj.get("apiVersion") or "").rpartition("/")[0], str(obj.get("kind")))
+    if key in _IN_CONTEXT:
+        return _IN_CONTEXT[key](obj, around, blind)
+    rule = RULES.get(key)
     return rule(obj) if rule is not None else _generic(obj)
 
 
@@ -136,8 +157,15 @@ def _pod(obj: Object) -> Verdict:
     return _needs(obj, "Ready") if phase == "Running" else Verdict(False, f"phase {phase or 'unknown'}")
 
 
-def _claim(obj: Object) -> Verdict:
+def _claim(obj: Object, classes: Sequence[Object] | None, _blind: str) -> Verdict:
     phase = (obj.get("status") or {}).get("phase")
+    name = (obj.get("spec") or {}).get("storageClassName")
+    if phase == "Pending" and name and classes is not None:
+        named = next((one for one in classes if one["metadata"]["name"] == name), None)
+        if named is None:
+            return Verdict(False, f"phase Pending, and StorageClass {name} does not exist")
+        if named.get("volumeBindingMode") == "WaitForFirstConsumer":
+            return Verdict(True, "waits for its first pod (WaitForFirstConsumer)")
     return Verdict(phase == "Bound", f"phase {phase or 'unknown'}")
 
 
@@ -159,13 +187,38 @@ def _crd(obj: Object) -> Verdict:
     return _needs(obj, "NamesAccepted", "Established")
 
 
-def _webhooks(obj: Object) -> Verdict:
-    without = [
-        str(hook.get("name"))
-        for hook in obj.get("webhooks") or []
-        if not (hook.get("clientConfig") or {}).get("caBundle") and not (hook.get("clientConfig") or {}).get("url")
-    ]
-    return Verdict(not without, f"no caBundle yet in {', '.join(without)}" if without else "every webhook has its CA")
+def _webhooks(obj: Object, slices: Sequence[Object] | None, blind: str) -> Verdict:
+    # A webhook with a CA and nobody behind it refuses every request (KAI PR #1980)
+    hooks = [(str(hook.get("name")), hook.get("clientConfig") or {}) for hook in obj.get("webhooks") or []]
+    without = [name for name, config in hooks if not config.get("caBundle") and not config.get("url")]
+    if without:
+        return Verdict(False, f"no caBundle yet in {', '.join(without)}")
+    services = {
+        (str(one["service"]["namespace"]), str(one["service"]["name"])) for _, one in hooks if one.get("service")
+    }
+    if not services:
+        return Verdict(True, "every webhook has its CA")
+    if slices is None:
+        said = "every webhook has its CA; whether their Services have endpoints "
+        return Verdict(True, f"{said}may not be read: {blind}") if blind else Verdict(None, f"{said}is not known")
+    bare = sorted(f"{space}/{name}" for space, name in services if not _has_endpoint(space, name, slices))
+    if bare:
+        return Verdict(False, f"no ready endpoint behind Service {', '.join(bare)}")
+    return Verdict(True, "every webhook has its CA and an endpoint")
+
+
+def _has_endpoint(namespace: str, service: str, slices: Sequence[Object]) -> bool:
+    for one in slices:
+        meta = one.get("metadata") or {}
+        if meta.get("namespace") != namespace:
+            continue
+        if (meta.get("labels") or {}).get("kubernetes.io/service-name") != service:
+            continue
+        for endpoint in one.get("endpoints") or ():
+            # Absent means ready (discovery.k8s.io/v1)
+            if (endpoint.get("conditions") or {}).get("ready") is not False and endpoint.get("addresses"):
+                return True
+    return False
 
 
 def _leader_worker_set(obj: Object) -> Verdict:
@@ -183,8 +236,11 @@ def _leader_worker_set(obj: Object) -> Verdict:
 
 
 def _dynamo_deployment(obj: Object) -> Verdict:
-    status = obj.get("status") or {}
-    if status.get("observedGeneration") is None and condition(obj, "Ready") is None:
+    ready_ = condition(obj, "Ready")
+    if (obj.get("status") or {}).get("observedGeneration") is None:
+        # It says so only once something was made; a failure before that is in the condition alone
+        if ready_ is not None and ready_.get("status") == "False":
+            return Verdict(False, _why(ready_, "Ready"))
         return Verdict(False, "not seen by the Dynamo operator yet")
     return _needs(obj, "Ready")
 
@@ -209,7 +265,42 @@ def _scaling_group(obj: Object) -> Verdict:
     have = _count(status, "availableReplicas")
     if _is(obj, "MinAvailableBreached"):
         return Verdict(False, _why(condition(obj, "MinAvailableBreached"), "MinAvailableBreached"))
-    return Verdict(have == want, f"{have} of {want} replicas available")
+    if have != want or want == 0:
+        return Verdict(have == want, f"{have} of {want} replicas available")
+    updated = _count(status, "updatedReplicas", have)
+    if updated < want:
+        return Verdict(False, f"{updated} of {want} replicas updated")
+    return Verdict(True, f"{have} of {want} replicas available")
+
+
+def _pod_clique(obj: Object) -> Verdict:
+    status, want = obj.get("status") or {}, _count(obj.get("spec") or {}, "replicas")
+    if status.get("observedGeneration") is None:
+        return Verdict(False, "not seen by Grove yet")
+    if _is(obj, "MinAvailableBreached"):
+        return Verdict(False, _why(condition(obj, "MinAvailableBreached"), "MinAvailableBreached"))
+    have, updated = _count(status, "readyReplicas"), _count(status, "updatedReplicas")
+    if have < want or updated < want:
+        return Verdict(False, f"{have} of {want} pods ready, {updated} updated")
+    return Verdict(True, f"{have} of {want} pods ready")
+
+
+def _kai_pod_group(obj: Object) -> Verdict:
+    # The condition stays when the gang was placed after all (recordings/grove-main/04): what is allocated counts
+    status = obj.get("status") or {}
+    resources = status.get("resourcesStatus") or {}
+    requested, allocated = resources.get("requested") or {}, resources.get("allocated") or {}
+    short = [
+        f"{key}: {allocated.get(key) or 0} of {value}"
+        for key, value in sorted(requested.items())
+        if (quantity.parse(allocated.get(key) or 0) or 0) < (quantity.parse(value) or 0)
+    ]
+    if requested and not short:
+        return Verdict(True, "its gang has all that it requested")
+    for entry in status.get("schedulingConditions") or ():
+        if entry.get("type") == "UnschedulableOnNodePool" and entry.get("status") == "True":
+            return Verdict(False, f"UnschedulableOnNodePool: {entry.get('message')}")
+    return Verdict(False, f"allocated {', '.join(short)}" if short else "nothing is requested yet")
 
 
 def _volcano_queue(obj: Object) -> Verdict:
@@ -232,6 +323,56 @@ def _state(obj: Object) -> Verdict:
     state = status.get("state")
     reason = f"state {state or 'unknown'}" + (f": {status['reason']}" if status.get("reason") else "")
     return Verdict(str(state).lower() == "ready", reason)
+
+
+def _cluster_policy(obj: Object) -> Verdict:
+    if _is(obj, "Error"):
+        return Verdict(False, _why(condition(obj, "Error"), "Error"))
+    verdict = _state(obj)
+    ready_ = condition(obj, "Ready") or {}
+    # It says ready with no GPU node at all (edgelesssys/contrast PR 2599): said, not held against it
+    note = str(ready_.get("reason") or "") if ready_.get("reason") in ("NoGPUNodes", "NFDLabelsMissing") else ""
+    return Verdict(verdict.ready, f"{verdict.reason} ({note})" if note else verdict.reason)
+
+
+def _nic_cluster_policy(obj: Object) -> Verdict:
+    verdict = _state(obj)
+    late = [
+        f"{one.get('name')} is {one.get('state')}" + (f" ({one['message']})" if one.get("message") else "")
+        for one in (obj.get("status") or {}).get("appliedStates") or ()
+        if one.get("state") not in ("ready", "ignore")
+    ]
+    if late:
+        return Verdict(False, f"{verdict.reason}; {', '.join(late)}")
+    return verdict
+
+
+def _kai_operand(obj: Object) -> Verdict:
+    for kind in ("Deployed", "Available", "DependenciesFulfilled"):
+        found = condition(obj, kind)
+        if found is None or found.get("status") != "True":
+            return Verdict(False, _why(found, kind))
+    return Verdict(True, "Deployed, Available, DependenciesFulfilled")
+
+
+def _topology_binding(obj: Object) -> Verdict:
+    # Reports inSync although scheduling never finds a Topology of another name (observed.md 7)
+    name = (obj.get("metadata") or {}).get("name")
+    status = obj.get("status") or {}
+    for entry in (obj.get("spec") or {}).get("schedulerTopologyBindings") or ():
+        if entry.get("topologyReference") != name:
+            return Verdict(
+                False, f"refers to Topology {entry.get('topologyReference')}: the scheduler looks for {name} (MN-F56)"
+            )
+    for entry in status.get("schedulerTopologyStatuses") or ():
+        if not entry.get("inSync"):
+            said = f": {entry['message']}" if entry.get("message") else ""
+            return Verdict(False, f"not in sync with {entry.get('schedulerName')}{said}")
+    if _is(obj, "SchedulerTopologyDrift"):
+        return Verdict(False, _why(condition(obj, "SchedulerTopologyDrift"), "SchedulerTopologyDrift"))
+    if status.get("observedGeneration") is None:
+        return Verdict(False, "not seen by Grove yet")
+    return Verdict(True, "in sync")
 
 
 def _exists(obj: Object) -> Verdict:
@@ -257,7 +398,6 @@ RULES: dict[tuple[str, str], Callable[[Object], Verdict]] = {
     ("apps", "DaemonSet"): _daemon_set,
     ("batch", "Job"): _job,
     ("", "Pod"): _pod,
-    ("", "PersistentVolumeClaim"): _claim,
     ("", "Service"): _service,
     ("", "ConfigMap"): _exists,
     ("", "LimitRange"): _exists,
@@ -272,16 +412,32 @@ RULES: dict[tuple[str, str], Callable[[Object], Verdict]] = {
     ("scheduling.k8s.io", "PriorityClass"): _exists,
     ("", "Namespace"): _namespace,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _webhooks,
     ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"): _leader_worker_set,
     ("nvidia.com", "DynamoGraphDeployment"): _dynamo_deployment,
     ("grove.io", "PodCliqueSet"): _pod_clique_set,
     ("grove.io", "PodCliqueScalingGroup"): _scaling_group,
     ("scheduling.volcano.sh", "Queue"): _volcano_queue,
     ("scheduling.volcano.sh", "PodGroup"): _volcano_pod_group,
+    ("grove.io", "PodClique"): _pod_clique,
+    ("grove.io", "ClusterTopologyBinding"): _topology_binding,
     ("scheduling.run.ai", "Queue"): _kai_queue,
-    ("nvidia.com", "ClusterPolicy"): _state,
+    ("scheduling.run.ai", "PodGroup"): _kai_pod_group,
+    ("kai.scheduler", "Config"): _kai_operand,
+    ("kai.scheduler", "SchedulingShard"): _kai_operand,
+    ("kai.scheduler", "Topology"): _exists,
+    # It becomes Ready by the pods that claim its channel, so nobody can wait for it before them
+    ("resource.nvidia.com", "ComputeDomain"): _exists,
+    ("resource.k8s.io", "ResourceClaimTemplate"): _exists,
+    ("nvidia.com", "ClusterPolicy"): _cluster_policy,
     ("nvidia.com", "NVIDIADriver"): _state,
-    ("mellanox.com", "NicClusterPolicy"): _state,
+    ("mellanox.com", "NicClusterPolicy"): _nic_cluster_policy,
+    ("mellanox.com", "HostDeviceNetwork"): _state,
+    ("mellanox.com", "IPoIBNetwork"): _state,
+    ("mellanox.com", "MacvlanNetwork"): _state,
+}
+
+_IN_CONTEXT: dict[tuple[str, str], Callable[..., Verdict]] = {
+    ("", "PersistentVolumeClaim"): _claim,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _webhooks,
 }

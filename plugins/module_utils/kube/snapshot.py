@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError
+
+if TYPE_CHECKING:
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import WorkloadPlan
 
 Object = Mapping[str, Any]
 _T = TypeVar("_T")
@@ -30,6 +33,12 @@ class Kind(NamedTuple):
 LEADER_WORKER_SET = Kind("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet")
 VOLCANO_POD_GROUP = Kind("scheduling.volcano.sh/v1beta1", "PodGroup")
 VOLCANO_QUEUE = Kind("scheduling.volcano.sh/v1beta1", "Queue")
+DYNAMO_DEPLOYMENT = Kind("nvidia.com/v1beta1", "DynamoGraphDeployment")
+POD_CLIQUE_SET = Kind("grove.io/v1alpha1", "PodCliqueSet")
+POD_GANG = Kind("scheduler.grove.io/v1alpha1", "PodGang")
+KAI_POD_GROUP = Kind("scheduling.run.ai/v2alpha2", "PodGroup")
+KAI_QUEUE = Kind("scheduling.run.ai/v2", "Queue")
+PRIORITY_CLASS = Kind("scheduling.k8s.io/v1", "PriorityClass")
 POD = Kind("v1", "Pod")
 NODE = Kind("v1", "Node")
 EVENT = Kind("v1", "Event")
@@ -37,6 +46,13 @@ DEPLOYMENT = Kind("apps/v1", "Deployment")
 
 # The Deployments of Volcano's chart carry no other common label; the namespace is the user's choice.
 VOLCANO_PARTS = "app in (volcano-scheduler,volcano-controller,volcano-admission)"
+
+# What was read before anything was known of the workloads, and what LeaderWorkerSets need
+LWS_KINDS = (VOLCANO_QUEUE, LEADER_WORKER_SET, VOLCANO_POD_GROUP)
+GROVE_KINDS = (POD_CLIQUE_SET, POD_GANG)
+KAI_KINDS = (KAI_POD_GROUP, KAI_QUEUE)
+# What a workload that is to be gone may have left
+OWNERS = (DYNAMO_DEPLOYMENT, POD_CLIQUE_SET, LEADER_WORKER_SET)
 
 
 class Reader(Protocol):
@@ -105,26 +121,50 @@ class _Job:
     label_selector: str | None = None
 
 
-def read(client: Reader, namespaces: Iterable[str], *, events: bool = True, components: bool = False) -> Snapshot:
+def kinds_of(workloads: Iterable[WorkloadPlan]) -> tuple[Kind, ...]:
+    """The kinds besides nodes and pods that tell about these workloads, by their targets."""
+    found: dict[Kind, None] = {}
+    for workload in workloads:
+        target = workload.choice
+        if workload.api == "dynamographdeployment":
+            found[DYNAMO_DEPLOYMENT] = None
+        found.update(dict.fromkeys(GROVE_KINDS if target.orchestrator == "grove" else LWS_KINDS))
+        if target.scheduler == "kai":
+            found.update(dict.fromkeys(KAI_KINDS))
+        if target.scheduler == "volcano":
+            found.update(dict.fromkeys((VOLCANO_QUEUE, VOLCANO_POD_GROUP)))
+    return tuple(found)
+
+
+def read(
+    client: Reader,
+    namespaces: Iterable[str],
+    *,
+    events: bool = True,
+    components: bool = False,
+    kinds: Iterable[Kind] = LWS_KINDS,
+) -> Snapshot:
     """Read what verification and diagnosis need: one LIST per kind, all at once.
 
-    ``events`` are read per namespace. ``components`` adds Volcano's own Deployments (diagnosis only).
+    ``kinds``: besides nodes and pods (kinds_of). ``events`` are read per namespace. ``components`` adds the Deployments
+    of the schedulers and operators, and with KAI the priority classes (diagnosis only).
     Where a cluster-wide LIST is forbidden the kind is read in ``namespaces`` alone and noted in ``partial``; where that
     is forbidden too, or the kind is cluster-scoped, it is noted in ``unread``. Any other error is raised.
     """
     wanted = sorted(set(namespaces))
     several = len(wanted) != 1
-    jobs = [
-        _Job(NODE, everywhere=True),
-        _Job(VOLCANO_QUEUE, everywhere=True),
-        _Job(POD, everywhere=True),
-        _Job(LEADER_WORKER_SET, everywhere=several),
-        _Job(VOLCANO_POD_GROUP, everywhere=several),
-    ]
+    chosen = list(dict.fromkeys(kinds))
+    jobs = [_Job(NODE, everywhere=True), _Job(POD, everywhere=True)]
+    # Who holds the GPUs is told by the gangs of all namespaces
+    jobs += [_Job(kind, everywhere=several or kind in _CLUSTER_SCOPED or kind == KAI_POD_GROUP) for kind in chosen]
     if events:
         jobs.append(_Job(EVENT, everywhere=several))
     if components:
-        jobs.append(_Job(DEPLOYMENT, everywhere=True, label_selector=VOLCANO_PARTS))
+        # Volcano's parts are known by a label; those of Grove, KAI and Dynamo by their images only
+        volcano_only = not {POD_CLIQUE_SET, KAI_POD_GROUP, DYNAMO_DEPLOYMENT} & set(chosen)
+        jobs.append(_Job(DEPLOYMENT, everywhere=True, label_selector=VOLCANO_PARTS if volcano_only else None))
+        if KAI_POD_GROUP in chosen:
+            jobs.append(_Job(PRIORITY_CLASS, everywhere=True))
 
     objects: dict[Kind, tuple[Object, ...]] = {}
     unread: dict[Kind, str] = {}
@@ -139,7 +179,7 @@ def read(client: Reader, namespaces: Iterable[str], *, events: bool = True, comp
     return Snapshot(objects, unread, partial)
 
 
-_CLUSTER_SCOPED = {NODE, VOLCANO_QUEUE}
+_CLUSTER_SCOPED = {NODE, VOLCANO_QUEUE, KAI_QUEUE, PRIORITY_CLASS}
 
 
 def _read_one(client: Reader, job: _Job, namespaces: list[str]) -> tuple[list[dict[str, Any]] | None, str, bool]:

@@ -20,8 +20,12 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
 
 RELIST_DELAY = 1.0  # before a lost watch is taken up again, at most; a kind that is not served is asked for as often
-SLICE = 300.0  # seconds after which a watch is renewed anyway
+SLICE = 60.0  # seconds after which a watch is renewed anyway: a connection that died silently is not waited for
 GRACE = 10.0  # seconds in which a controller without observedGeneration must have noticed our change
+# An API server that has just started answers 403 until its RBAC cache is filled: so many seconds are forgiven, and
+# only after a connection was lost
+FORGIVEN = 15.0
+UNREACHABLE = (0, 429, 500, 502, 503, 504)
 
 
 class Ref(NamedTuple):
@@ -67,16 +71,19 @@ def wait(
     on_deadline: OnDeadline | None = None,
     written: Mapping[Ref, str] | None = None,
     gone: bool = False,
+    stable_seconds: float = 0.0,
 ) -> list[Outcome]:
     """Wait for all ``refs``, each at most ``timeout`` seconds (one number, or one for each); order kept.
 
     Returns as soon as the last is ready, or its time is up. ``gone``: wait until they do not exist any more.
+    ``stable_seconds``: how long each must have been ready without a break (kinds that flap; a DynamoGraphDeployment
+    that is scaled up says successful before its new pods run).
     ``written``: resourceVersion that our own change gave an object; what its status said up to there is old, unless
     its kind reports observedGeneration (LeaderWorkerSets before 0.10 do not).
     Raises ApiError when the objects may not be read.
     """
     wanted = list(dict.fromkeys(refs))
-    state = _State(wanted, timeout, gone, on_change, on_deadline, written or {})
+    state = _State(wanted, timeout, gone, on_change, on_deadline, written or {}, 0.0 if gone else stable_seconds)
     followers: list[_Follower] = []
     events: queue.SimpleQueue[_News] = queue.SimpleQueue()
     groups: dict[tuple[str, str, str | None], set[str]] = {}
@@ -92,11 +99,13 @@ def wait(
                 news = events.get(timeout=state.until_next_look())
             except queue.Empty:
                 state.review()
+                state.settle()
                 state.expire()
                 continue
             if news.error is not None:
                 raise news.error
             state.learn(news)
+            state.settle()
             state.expire()
     finally:
         for follower in followers:
@@ -111,6 +120,9 @@ class _News(NamedTuple):
     obj: Mapping[str, Any] | None = None
     error: KubeError | None = None
     note: str = ""
+    # What readiness needs of the cluster besides the object, or why it may not be read
+    around: Sequence[Mapping[str, Any]] | None = None
+    blind: str = ""
 
 
 class _State:
@@ -124,8 +136,12 @@ class _State:
         on_change: OnChange | None,
         on_deadline: OnDeadline | None,
         written: Mapping[Ref, str],
+        stable_seconds: float,
     ) -> None:
         self.started = time.monotonic()
+        self.stable_seconds = stable_seconds
+        # Since when an object has been ready without a break
+        self.since: dict[Ref, float] = {}
         self.written = written
         # Objects whose status is as old as our change: looked at again when the grace is over
         self.stale: dict[Ref, _News] = {}
@@ -145,6 +161,8 @@ class _State:
         nearest = min(when for ref, when in self.deadlines.items() if ref not in self.outcomes)
         if self.stale:
             nearest = min(nearest, self.started + GRACE)
+        if self.since:
+            nearest = min(nearest, min(self.since.values()) + self.stable_seconds)
         return max(0.0, nearest - time.monotonic())
 
     def review(self) -> None:
@@ -167,8 +185,19 @@ class _State:
             self.verdicts[ref] = verdict
             if self.on_change is not None:
                 self.on_change(ref, verdict)
-        if verdict.ready:
+        if not verdict.ready:
+            self.since.pop(ref, None)
+        elif self.stable_seconds:
+            self.since.setdefault(ref, time.monotonic())
+        else:
             self._finish(ref, verdict, True)
+
+    def settle(self) -> None:
+        """Take for ready what has been so for long enough."""
+        now = time.monotonic()
+        for ref, since in list(self.since.items()):
+            if now >= since + self.stable_seconds:
+                self._finish(ref, self.verdicts[ref], True)
 
     def _judge(self, news: _News) -> Verdict:
         if self.gone:
@@ -178,7 +207,7 @@ class _State:
             return Verdict(False, "is being deleted" + (f", held by {', '.join(held)}" if held else ""))
         if news.obj is None:
             return Verdict(False, news.note or "does not exist")
-        return readiness.ready(news.obj)
+        return readiness.ready(news.obj, news.around, blind=news.blind)
 
     def _predates_change(self, ref: Ref, obj: Mapping[str, Any]) -> bool:
         status = obj.get("status") or {}
@@ -196,6 +225,7 @@ class _State:
                 self._finish(ref, self.verdicts[ref], False)
 
     def _finish(self, ref: Ref, verdict: Verdict, ready: bool) -> None:
+        self.since.pop(ref, None)
         self.outcomes[ref] = Outcome(ref, ready, verdict.reason, time.monotonic() - self.started, verdict.generic)
 
 
@@ -218,6 +248,11 @@ class _Follower(threading.Thread):
         self.watch: Watch | None = None
         # A single object needs no more than its own events (and no more rights than on its name)
         self.selector = f"metadata.name={self.names[0]}" if len(self.names) == 1 else None
+        self.needs = readiness.NEEDS.get((key[0].rpartition("/")[0] if "/" in key[0] else "", key[1]))
+        # Whether the objects were listed once, whether the connection was lost since, and when a refusal began
+        self.listed = False
+        self.cut = False
+        self.refused: float | None = None
 
     def stop(self) -> None:
         self.stopped.set()
@@ -228,48 +263,81 @@ class _Follower(threading.Thread):
     def run(self) -> None:
         try:
             while not self.stopped.is_set():
-                if not self.client.serves(self.key[0], self.key[1]):
-                    self._tell_all(f"the API server does not serve {self.key[1]} in {self.key[0]}")
-                    self.stopped.wait(RELIST_DELAY)
-                    continue
-                version = self._list()
-                if version:
-                    self._follow(version)
+                try:
+                    self._round()
+                    self.cut, self.refused = False, None
+                except ApiError as error:
+                    if not self._bear(error):
+                        raise
+                    # 410: too old. 0 and 5xx: cut off. Either way the truth is in a new list
+                    self.stopped.wait(RELIST_DELAY * random.random() if error.status != 410 else 0)
         except KubeError as error:
             if not self.stopped.is_set():
                 self.events.put(_News(None, error=error))
         except Exception as error:  # a defect must end the wait, not leave it hanging
             self.events.put(_News(None, error=KubeError(f"the wait broke down: {error!r}")))
 
+    def _bear(self, error: ApiError) -> bool:
+        """Whether to ask again: yes for what an API server that goes away and comes back answers meanwhile."""
+        if error.status == 410:
+            return True
+        if error.status in UNREACHABLE:
+            self.cut = True
+            return self.listed
+        if error.status in (401, 403) and self.cut:
+            now = time.monotonic()
+            self.refused = self.refused or now
+            return now - self.refused < FORGIVEN
+        return False
+
+    def _round(self) -> None:
+        """One list, and its watch until that ends. Raises ApiError for a refusal, and where the connection is lost."""
+        if not self.client.serves(self.key[0], self.key[1]):
+            self._tell_all(f"the API server does not serve {self.key[1]} in {self.key[0]}")
+            self.stopped.wait(RELIST_DELAY)
+            return
+        version = self._list()
+        self.listed = self.listed or bool(version)
+        if self.needs is not None:
+            # Judged by two kinds of objects at once: looked at again, instead of two watches that would have to agree
+            self.stopped.wait(RELIST_DELAY)
+        elif version:
+            self.cut, self.refused = False, None
+            self._follow(version)
+
     def _list(self) -> str:
+        around, blind = self._around()
         found, version = self.client.list_at(*self.key, field_selector=self.selector)
         objects = {str(obj["metadata"]["name"]): obj for obj in found}
         for name in self.names:
-            self.events.put(_News(Ref(*self.key, name), objects.get(name)))
+            self.events.put(_News(Ref(*self.key, name), objects.get(name), around=around, blind=blind))
         return version
+
+    def _around(self) -> tuple[Sequence[Mapping[str, Any]] | None, str]:
+        if self.needs is None:
+            return None, ""
+        try:
+            return self.client.list(*self.needs), ""
+        except ApiError as error:
+            if error.status != 403 or self.cut:
+                raise
+            return None, error.message
 
     def _tell_all(self, note: str) -> None:
         for name in self.names:
             self.events.put(_News(Ref(*self.key, name), None, note=note))
 
     def _follow(self, version: str) -> None:
-        """Watch from ``version`` on. Returns when the objects must be listed again (expired, or cut off)."""
+        """Watch from ``version`` on, and again where the server ends it. Raises ApiError when it expired or was cut."""
         while not self.stopped.is_set():
-            try:
-                self.watch = self.client.watch(
-                    *self.key, resource_version=version, timeout=SLICE, field_selector=self.selector
-                )
-                if self.stopped.is_set():
-                    self.watch.close()
-                for kind, obj in self.watch:
-                    version = str(obj["metadata"]["resourceVersion"])
-                    name = obj["metadata"].get("name")
-                    if kind != "BOOKMARK" and name in self.names:
-                        obj = {"apiVersion": self.key[0], "kind": self.key[1], **obj}
-                        self.events.put(_News(Ref(*self.key, name), None if kind == "DELETED" else obj))
-            except ApiError as error:
-                if error.status in (401, 403):
-                    raise
-                # 410: too old. 0 and 5xx: cut off. Either way the truth is in a new list
-                self.stopped.wait(RELIST_DELAY * random.random() if error.status != 410 else 0)
-                return
+            self.watch = self.client.watch(
+                *self.key, resource_version=version, timeout=SLICE, field_selector=self.selector
+            )
+            if self.stopped.is_set():
+                self.watch.close()
+            for kind, obj in self.watch:
+                version = str(obj["metadata"]["resourceVersion"])
+                name = obj["metadata"].get("name")
+                if kind != "BOOKMARK" and name in self.names:
+                    obj = {"apiVersion": self.key[0], "kind": self.key[1], **obj}
+                    self.events.put(_News(Ref(*self.key, name), None if kind == "DELETED" else obj))

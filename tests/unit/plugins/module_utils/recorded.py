@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import (
@@ -33,6 +36,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema impor
 ROOT = Path(__file__).resolve().parents[4]
 UPSTREAM = Path(os.environ.get("MULTINODE_UPSTREAM") or ROOT.parent / "shared" / "upstream")
 
+TABLE = ROOT / "tests" / "recordings.yml"
 KINDS = {
     "leaderworkerset.x-k8s.io/v1/leaderworkersets": live.LEADER_WORKER_SET,
     "scheduling.volcano.sh/v1beta1/podgroups": live.VOLCANO_POD_GROUP,
@@ -53,6 +57,131 @@ def recorded(name: str, *, nodes: list[dict[str, Any]] | None = None) -> live.Sn
             objects[KINDS[resource]] = tuple(items)
     fleet = [node(f"gpu-{n}", rack=f"r{n // 2}") for n in range(4)] if nodes is None else nodes
     return live.Snapshot({**objects, live.NODE: tuple(fleet), live.DEPLOYMENT: ()})
+
+
+# -- the table of recordings -------------------------------------------------------------------------------------------
+
+ALL_KINDS = {
+    **KINDS,
+    "nvidia.com/v1beta1/dynamographdeployments": live.DYNAMO_DEPLOYMENT,
+    "grove.io/v1alpha1/podcliquesets": live.POD_CLIQUE_SET,
+    "scheduler.grove.io/v1alpha1/podgangs": live.POD_GANG,
+    "scheduling.run.ai/v2alpha2/podgroups": live.KAI_POD_GROUP,
+    "scheduling.run.ai/v2/queues": live.KAI_QUEUE,
+    "apps/v1/deployments": live.DEPLOYMENT,
+    "v1/nodes": live.NODE,
+}
+RACKS = "abab"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of recordings.yml; ``recording``/``at`` is the snapshot's file."""
+
+    recording: str
+    at: str
+    name: str
+    by: str
+    of: str
+    ready: bool
+    place: list[list[int | None]]
+    gang: list[bool | None]
+    pack: str | None = None
+    nodes: tuple[Any, ...] = (0, 1, 2, 3)
+    cause: str | None = None
+    says: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.recording}/{self.at}/{self.name[:20]}"
+
+    @property
+    def waits(self) -> bool:
+        return bool(self.says)
+
+    @property
+    def machine(self) -> str:
+        return "gpu-" if self.recording.startswith("lws-volcano/") else "gpu-node-"
+
+    def document(self) -> dict[str, Any]:
+        """The recorded snapshot. Skips where there are no recordings."""
+        folder = UPSTREAM / "recordings" / self.recording
+        path = folder / f"{self.at}.json"
+        if path.is_file():
+            return json.loads(path.read_text())
+        objects = {}
+        for part in sorted(folder.glob(f"{self.at}-*.json")):  # a recording of plain kubectl lists
+            items = json.loads(part.read_text())["items"]
+            objects[f"{items[0]['apiVersion']}/{part.stem.removeprefix(self.at + '-').split('.')[0]}"] = items
+        if not objects:
+            pytest.skip(f"not run: no recording at MULTINODE_UPSTREAM ({self.recording}/{self.at})")
+        return {"namespace": next(iter(objects.values()))[0]["metadata"]["namespace"], "objects": objects}
+
+    def objects(self) -> dict[str, list[dict[str, Any]]]:
+        """The recorded objects with what the recordings leave out: the machines, and Volcano's own queue."""
+        found = dict(self.document()["objects"])
+        found["v1/nodes"] = [self._node(str(one)) for one in self.nodes]
+        found.setdefault("scheduling.volcano.sh/v1beta1/queues", [_volcano_default()])
+        return found
+
+    def _node(self, text: str) -> dict[str, Any]:
+        number, _, state = text.partition(" ")
+        rack = f"rack-{RACKS[int(number) % 4]}"
+        made = node(f"{self.machine}{number}", rack=rack, ready=state != "NotReady")
+        if state == "cordoned":
+            made["spec"]["unschedulable"] = True
+        return made
+
+    def snapshot(self) -> live.Snapshot:
+        objects: dict[live.Kind, tuple[Any, ...]] = dict.fromkeys(ALL_KINDS.values(), ())
+        objects[live.PRIORITY_CLASS] = ()
+        for resource, items in self.objects().items():
+            if resource in ALL_KINDS:
+                objects[ALL_KINDS[resource]] = tuple(items)
+        return live.Snapshot(objects)
+
+    def plan(self) -> WorkloadPlan:
+        """The workload as our inventory would have planned it."""
+        target = self.by.split()
+        native = target[0] == "native"
+        orchestrator, scheduler = target[-2:]
+        api = {"grove": "podcliqueset", "lws": "leaderworkerset"}[orchestrator] if native else "dynamographdeployment"
+        namespace = self.document()["namespace"]
+        parts = [_component(text) for text in self.of.split(", ")]
+        planned = workload(self.name, namespace=namespace, pack=self.pack, scheduler=scheduler, api=api)
+        return dataclasses.replace(
+            planned,
+            components=tuple(ComponentPlan(one, self.name) for one in parts),
+            choice=Choice(orchestrator, scheduler, "native" if native else "dynamo"),
+        )
+
+    def places(self) -> list[list[str | None]]:
+        """Per engine the machine of each rank, by name."""
+        return [[None if rank is None else f"{self.machine}{rank}" for rank in engine] for engine in self.place]
+
+
+def _component(text: str) -> Component:
+    name, numbers = text.rsplit(" ", 1)
+    replicas, node_count, gpus = (int(number) for number in numbers.split("x"))
+    made = workload(node_count=node_count, gpus=gpus, replicas=replicas, spread=False).components[0].component
+    return dataclasses.replace(made, name=name)
+
+
+def _volcano_default() -> dict[str, Any]:
+    made = queue()
+    return {**made, "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "Queue"}
+
+
+def table() -> list[Row]:
+    """Every row of the table, in its order."""
+    listed: dict[str, list[dict[str, Any]]] = yaml.safe_load(TABLE.read_text())
+    return [Row(recording, **_tuples(row)) for recording, rows in listed.items() for row in rows]
+
+
+def _tuples(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if key in ("nodes", "says") else value for key, value in row.items()}
+
+
+# -- objects made by hand ----------------------------------------------------------------------------------------------
 
 
 def node(name: str, *, rack: str | None = "r0", gpus: int = 8, ready: bool = True, **spec: Any) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_the_sum_comes_out() -> None:
 
 def test_f92_what_could_not_be_checked_is_not_passed() -> None:
     plan = workload(api="dynamographdeployment", orchestrator="grove", scheduler="kai")
-    pods = [pod(f"p{rank}", on=f"gpu-00{rank}") for rank in range(2)]
+    pods = [pod(f"p{rank}", on=f"gpu-00{rank}", scheduler="kai-scheduler") for rank in range(2)]
     for rank, item in enumerate(pods):
         item["metadata"]["labels"] = {
             "nvidia.com/dynamo-graph-deployment-name": "llama",
