@@ -21,6 +21,8 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism impor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.plugins.module_utils.oracle import inside, obeys
+
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("nodes", "gpus", "total"), [(2, 4, 8), (4, 8, 32)])
@@ -107,29 +109,7 @@ def test_data_parallel_over_nodes_keeps_each_rank_on_one_node() -> None:
     assert violation("vllm", 1, 24, Degrees(12, 1, 2)) is None
 
 
-# The oracle: the engines' rules, and what a strategy leaves open, written again as brute force over all degrees.
 Four = tuple[int, int, int, int]
-
-
-def inside(backend: str, nodes: int, strategy: str) -> bool:
-    """Whether data parallel lives inside tensor parallel."""
-    return backend == "trtllm" or (backend == "sglang" and (nodes > 1 or strategy == "data"))
-
-
-def obeys(backend: str, nodes: int, gpus: int, degrees: Four, attention: bool) -> bool:
-    tp, pp, dp, ep = degrees
-    total = nodes * gpus
-    if backend == "vllm":
-        if dp == 1:
-            shape = nodes == 1 or (tp * pp > gpus and (tp * pp) % nodes == 0)
-        else:
-            shape = nodes == 1 or (tp * pp <= gpus and gpus % (tp * pp) == 0)
-        return tp * pp * dp == total and shape and ep in (1, tp * dp)
-    if backend == "sglang" and dp > 1 and not attention:
-        return nodes == 1 and tp * pp * dp == total and tp % ep == 0
-    if dp > 1 and not attention:
-        return False
-    return tp * pp == total and (tp % dp == 0 if backend == "sglang" else dp in (1, tp)) and tp % ep == 0
 
 
 def valid(backend: str, nodes: int, gpus: int, strategy: str) -> list[Four]:
