@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import ANY_PRODUCT
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, FleetPlan
 
 _HEAD = ("workload", "component", "target", "engines", "nodes", "GPUs/node", "GPUs/engine", "GPUs", "degrees")
 
@@ -24,7 +25,7 @@ def plan_table(plan: FleetPlan) -> list[str]:
                     f"{workload.namespace}/{workload.name}",
                     component.name,
                     target,
-                    str(component.replicas),
+                    _engines(component),
                     str(component.node_count),
                     str(component.gpus_per_node),
                     str(component.total_gpus),
@@ -34,14 +35,28 @@ def plan_table(plan: FleetPlan) -> list[str]:
             )
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-    for product in sorted({*plan.demand, *plan.capacity}):
-        wanted = plan.demand.get(product, 0)
-        there = sum(plan.capacity.values()) if product == "any" else plan.capacity.get(product, 0)
-        known = f"{there} in the fleet" if plan.capacity else "no machines are known"
-        lines.append(f"{product}: {wanted} GPUs wanted, {known}")
+    lines += [_capacity(plan, product) for product in sorted({*plan.demand, *plan.capacity})]
     for workload_absent in plan.absent:
         lines.append(f"{workload_absent.namespace}/{workload_absent.name}: absent")
     return lines + [str(finding) for finding in plan.findings]
+
+
+def _engines(component: ComponentPlan) -> str:
+    """Where something else scales it, what is planned is only the beginning."""
+    scaling = component.component.autoscaling
+    return f"{component.replicas} ({scaling.owner})" if component.component.scaled else str(component.replicas)
+
+
+def _capacity(plan: FleetPlan, product: str) -> str:
+    """One product: wanted, there, left. Who asks for no product takes from all of them."""
+    wanted = plan.demand.get(product, 0)
+    if not plan.capacity:
+        return f"{product}: {wanted} GPUs wanted, no machines are known"
+    there, taken = plan.capacity.get(product, 0), wanted
+    if product == ANY_PRODUCT:
+        there, taken = sum(plan.capacity.values()), sum(plan.demand.values())
+    left = f"{there - taken} left" if there >= taken else f"{taken - there} short"
+    return f"{product}: {wanted} GPUs wanted, {there} in the fleet, {left}"
 
 
 def _short(degrees: Mapping[str, int]) -> str:

@@ -28,6 +28,7 @@ options:
     description:
       - Folder for the manifests, one file per workload, C(<namespace>.<name>.yaml).
       - Files that this module wrote before and no longer renders are removed; other files are left alone.
+      - A file of somebody else's that stands where a manifest belongs is an error.
     type: path
 attributes:
   check_mode:
@@ -177,7 +178,14 @@ def read(folder: str) -> dict[str, str]:
 def write(module: AnsibleModule, folder: str, plan: FleetPlan) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Brings the folder to what is rendered: (actions, diffs)."""
     actions, diffs = [], []
-    for change in files.changes(read(folder), files.texts(plan)):
+    ours, wanted = read(folder), files.texts(plan)
+    foreign = [name for name in wanted if name not in ours and os.path.lexists(os.path.join(folder, name))]
+    if foreign:
+        module.fail_json(
+            msg=f"render_dir: {', '.join(foreign)} in {folder} is not of our making and would be overwritten: "
+            "move it away, or render into another folder"
+        )
+    for change in files.changes(ours, wanted):
         path = os.path.join(folder, change.name)
         actions.append({"path": path, "action": change.action})
         diffs.append({"before_header": path, "after_header": path, "before": change.before, "after": change.after})

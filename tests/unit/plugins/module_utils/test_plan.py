@@ -169,7 +169,7 @@ def test_the_table_names_engines_demand_capacity_and_findings() -> None:
         "144",
         "TP16",
     ]
-    assert f"{PRODUCT}: 144 GPUs wanted, 64 in the fleet" in lines
+    assert f"{PRODUCT}: 144 GPUs wanted, 64 in the fleet, 80 short" in lines
     assert "default/old: absent" in lines
     assert any(line.startswith("warning MN-F83") for line in lines)
 

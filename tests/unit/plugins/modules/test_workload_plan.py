@@ -59,7 +59,7 @@ def test_it_plans_without_a_cluster() -> None:
     assert told["plan"]["workloads"][0]["components"][0]["total_gpus"] == 16
     assert [item["kind"] for item in told["manifests"]] == ["Service", "LeaderWorkerSet"]
     assert told["table"][0].startswith("workload")
-    assert told["findings"] == []
+    assert [finding["id"] for finding in told["findings"]] == ["MN-N03"]
     assert "files" not in told
 
 
@@ -104,6 +104,32 @@ def test_manifests_are_written_kept_and_removed(tmp_path: Path) -> None:
         ("inference.other.yaml", "removed")
     ]
     assert sorted(path.name for path in folder.iterdir()) == ["inference.llama.yaml", "inference.mine.yaml"]
+
+
+def test_a_renamed_workload_has_one_file(tmp_path: Path) -> None:
+    run(workload(), render_dir=str(tmp_path))
+    told = run(workload(name="renamed"), render_dir=str(tmp_path))
+    assert [(Path(item["path"]).name, item["action"]) for item in told["files"]] == [
+        ("inference.llama.yaml", "removed"),
+        ("inference.renamed.yaml", "written"),
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["inference.renamed.yaml"]
+    moved = run(workload(name="renamed", namespace="other"), render_dir=str(tmp_path))
+    assert moved["changed"] and [path.name for path in tmp_path.iterdir()] == ["other.renamed.yaml"]
+    # The last one goes with the workload
+    run({"name": "renamed", "namespace": "other", "state": "absent"}, render_dir=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_somebody_elses_file_is_not_overwritten(tmp_path: Path) -> None:
+    foreign = tmp_path / "inference.llama.yaml"
+    foreign.write_text("kind: Mine\n")
+    for check in (True, False):
+        told = run(workload(), workload(name="other"), render_dir=str(tmp_path), check=check)
+        assert told["failed"] is True
+        assert "inference.llama.yaml" in told["msg"] and "is not of our making" in told["msg"]
+    assert foreign.read_text() == "kind: Mine\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["inference.llama.yaml"]
 
 
 def test_a_cluster_answers_what_auto_asks() -> None:
