@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 BACKENDS = ("vllm", "sglang", "trtllm")
@@ -252,8 +252,9 @@ def _refuse(request: _Request, degrees: Degrees) -> Refusal | None:
 def _spelled(request: _Request, option: Degrees) -> str:
     """The degrees to pin for this option: those above 1, or all where the strategy would fill in others."""
     values = option.to_dict()
-    short = {name: value if name == "tensor" or value > 1 else None for name, value in values.items()}
-    if _solve_pinned(replace(request, **short)) == option:
+    pins = {name: value if value > 1 or name == "tensor" else None for name, value in values.items()}
+    short = _Request(request.backend, request.nodes, request.gpus, request.strategy, **pins)
+    if _solve_pinned(short) == option:
         return str(option)
     return " x ".join(f"{name} {value}" for name, value in values.items())
 

@@ -117,9 +117,10 @@ def valid(backend: str, nodes: int, gpus: int, strategy: str) -> list[Four]:
     attention = inside(backend, nodes, strategy)
     numbers = range(1, nodes * gpus + 1)
     return [
-        degrees
-        for degrees in itertools.product(numbers, repeat=4)
-        if obeys(backend, nodes, gpus, degrees, attention) and (strategy != "tensor_pipeline" or gpus % degrees[0] == 0)
+        (tensor, pipeline, data, expert)
+        for tensor, pipeline, data, expert in itertools.product(numbers, repeat=4)
+        if obeys(backend, nodes, gpus, (tensor, pipeline, data, expert), attention)
+        and (strategy != "tensor_pipeline" or gpus % tensor == 0)
     ]
 
 
@@ -201,8 +202,8 @@ def test_every_pin_of_every_small_engine(
     for spelling, option in proposed:
         assert tuple(option.to_dict().values()) in options
         # What is proposed is accepted as it is printed, and whole.
-        words = dict(word.rsplit(" ", 1) for word in spelling.split(" x "))
-        assert solve(backend, nodes, gpus, strategy, **{name: int(value) for name, value in words.items()}) == option
+        printed = dict(word.rsplit(" ", 1) for word in spelling.split(" x "))
+        assert solve(backend, nodes, gpus, strategy, **{name: int(value) for name, value in printed.items()}) == option
         assert solve(backend, nodes, gpus, strategy, **option.to_dict()) == option
 
 
@@ -212,9 +213,11 @@ def test_violation_is_the_same_rule(backend: str) -> None:
     for nodes, gpus in ((1, 4), (2, 2), (2, 4), (3, 4)):
         for values in itertools.product((1, 2, 3, 4, 6, 8, 12), repeat=4):
             for attention in {False, backend != "vllm" and values[2] > 1}:
-                degrees = Degrees(*values, attention_data=attention)
+                tensor, pipeline, data, expert = values
+                degrees = Degrees(tensor, pipeline, data, expert, attention_data=attention)
                 found = violation(backend, nodes, gpus, degrees)
-                assert (found is None) == obeys(backend, nodes, gpus, values, attention), (nodes, gpus, degrees)
+                right = obeys(backend, nodes, gpus, (tensor, pipeline, data, expert), attention)
+                assert (found is None) == right, (nodes, gpus, degrees)
                 assert found is None or (found[0] in DEGREES and re.search(r"\d", found[1]))
 
 
