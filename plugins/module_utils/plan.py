@@ -20,7 +20,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Flee
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import compute_domain_name, engine_config_name
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import Component, Machine, Settings, Workload
-from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import Problem, SpecError, format_path
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import Problem, SpecError
 
 NATIVE_APIS = {"lws": "leaderworkerset", "grove": "podcliqueset"}
 DYNAMO_API = "dynamographdeployment"
@@ -209,8 +209,7 @@ def plan(
     for planned in plans:
         for check in checks.TARGET_CHECKS:
             for issue in check(planned):
-                path = f"{planned.workload.path}.{format_path(issue.path)}"
-                problems.append(Problem(path, issue.value, issue.message, issue.check))
+                problems.append(Problem(planned.workload.at(issue.path), issue.value, issue.message, issue.check))
     problems += _collisions(plans)
     if problems:
         raise SpecError(problems)
@@ -269,7 +268,7 @@ class _Resolver:
 
     def _ask(self, key: str, question: str) -> str:
         own = getattr(self.workload, key, None)
-        path = f"{self.workload.path}.{key}" if own and self.workload else f"multinode_{key}"
+        path = self.workload.at((key,)) if own and self.workload else f"multinode_{key}"
         self.problems.append(Problem(path, "auto", f"is auto, and {question}"))
         return ""
 
@@ -371,7 +370,7 @@ def _collisions(plans: Sequence[WorkloadPlan]) -> list[Problem]:
             other = owners.setdefault((kind, planned.namespace, name), planned.workload.path)
             if other != planned.workload.path:
                 message = f"makes {kind} {name!r} in namespace {planned.namespace!r}, and so does {other}"
-                problems.append(Problem(f"{planned.workload.path}.{path}", name, message, "MN-F107"))
+                problems.append(Problem(planned.workload.at(path.split(".")), name, message, "MN-F107"))
     return problems
 
 

@@ -14,7 +14,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import spec_merge
-from ansible_collections.dynamo.multinode.plugins.module_utils.checks import COMPONENT_CHECKS, WORKLOAD_CHECKS
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks import (
+    COMPONENT_CHECKS,
+    GIVEN_CHECKS,
+    WORKLOAD_CHECKS,
+)
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.given import gpu_slice, is_gpu
 from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import DEGREES, Degrees, solve
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import (
@@ -46,6 +51,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema impor
     COMPONENT,
     ENGINE_ROLES,
     MACHINE,
+    ROLES,
     SETTINGS,
     WORKLOAD,
     Field,
@@ -69,20 +75,6 @@ __all__ = [
     "read_settings",
     "read_workloads",
 ]
-
-# What means nothing on a component without GPUs.
-ENGINE_ONLY = (
-    "node_count",
-    "gpus_per_node",
-    "gpu_resource",
-    "parallelism",
-    "spread",
-    "shared_memory",
-    "startup_timeout",
-    "engine_config",
-    "leader",
-    "worker",
-)
 
 
 def parse_machines(
@@ -110,6 +102,10 @@ def read_machines(
         if values["name"] and values["name"] in seen:
             reader.add((where, "name"), name, f"is {shown(name)}, which another machine has")
         seen.add(values["name"])
+        for name, count in values["extra_resources"].items():
+            if is_gpu(name):
+                message = f"is {gpu_slice(name) or 'a GPU'}, which would count twice: GPUs are gpu_count"
+                reader.add((where, "extra_resources", name), count, message, "MN-F17")
         if len(reader.found) == before:
             domains = {level: values[level] for level in levels if values[level]}
             machines.append(Machine(domains=domains, **{entry.name: values[entry.name] for entry in MACHINE}))
@@ -130,7 +126,7 @@ def read_settings(raw: Mapping[str, Any], prefix: str = "multinode_") -> tuple[S
     known = by_name(SETTINGS)
     for key, value in raw.items():
         if key not in known:
-            reader.add((f"{prefix}{key}",), value, f"is not a known key{nearest(key, list(known))}")
+            reader.add((f"{prefix}{key}",), value, f"is not a known key{nearest(key, list(known))}", "MN-F15")
         elif not blank(value, known[key]):
             values[key] = reader.value(known[key], value, (f"{prefix}{key}",))
     if not values["topology_levels"]:
@@ -255,8 +251,15 @@ class _Workloads:
             self._problem(f"{self.roots[0]}.{raw.get('name')}.name", overlay["name"], "cannot rename a workload")
         overlay = self._known_components(raw, overlay)
         merged = spec_merge.merged(self.defaults, raw, overlay)
-        workload = self._build(reader, merged, path)
-        self._locate(reader, raw, overlay, path)
+        sources = (
+            (overlay, (self.roots[0], str(raw.get("name")))),
+            (raw, path),
+            (self.defaults, (self.roots[1],)),
+        )
+        workload = self._build(reader, merged, path, sources)
+        for found, value, message, check in reader.found:
+            where = spec_merge.place(sources, found[len(path) :])
+            self.problems.append(Problem(where, value, message, check))
         return None if reader.found else workload
 
     def _known_components(self, raw: Mapping[str, Any], overlay: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -271,7 +274,9 @@ class _Workloads:
                 self._problem(path, name, f"names no component of this workload{nearest(name, list(own))}")
         return {**overlay, "components": [item for name, item in over.items() if name in own]}
 
-    def _build(self, reader: Reader, raw: Mapping[str, Any], path: tuple[str | int, ...]) -> Workload | None:
+    def _build(
+        self, reader: Reader, raw: Mapping[str, Any], path: tuple[str | int, ...], sources: spec_merge.Sources
+    ) -> Workload | None:
         state = raw.get("state")
         if isinstance(state, str) and state.strip().lower() == "absent":
             return self._absent(reader, raw, path)
@@ -313,7 +318,7 @@ class _Workloads:
         del values["extra_resources"]  # decided per component
         values["replace"] = values["replace"] or self.settings.replace
         found = tuple(component for component in components if component is not None)
-        workload = Workload(path=format_path(path), components=found, **values)
+        workload = Workload(path=format_path(path), components=found, sources=sources, **values)
         self._check(reader, workload, path, complete=bool(components) and None not in components)
         return workload
 
@@ -321,7 +326,7 @@ class _Workloads:
         fields = tuple(entry for entry in WORKLOAD if entry.name in ("name", "namespace"))
         for key in raw:
             if key not in by_name(WORKLOAD):
-                reader.add((*path, str(key)), raw[key], f"is not a known key{nearest(key, list(by_name(WORKLOAD)))}")
+                reader.unknown(key, raw[key], WORKLOAD, path)
         identity = {entry.name: raw.get(entry.name) for entry in fields if entry.name in raw}
         values = reader.fields(fields, identity, path)
         replace = raw.get("replace")
@@ -347,17 +352,17 @@ class _Workloads:
         if isinstance(name, str) and name.strip():
             path = (*parent, name)
         before = len(reader.found)
+        role = self._given(reader, raw, path)
+        named = {found[0] for found in reader.found[before:]}
+        read = len(reader.found)
         values = reader.fields(COMPONENT, raw, path)
         if not isinstance(raw, Mapping):
             return None
-        engine = values["role"] in ENGINE_ROLES
-        if not engine:
-            for key in ENGINE_ONLY:
-                if not blank(raw.get(key)) and raw[key] not in (0, 1, "1", "0"):
-                    check = "MN-F14" if key == "node_count" else ""
-                    message = f"is {shown(raw[key])}, but a {values['role']} takes no GPUs and one machine"
-                    reader.add((*path, key), raw[key], message, check)
-        elif values["gpus_per_node"] is None and len(reader.found) == before:
+        if named:
+            # What a check has said better is not said again.
+            reader.found[read:] = [found for found in reader.found[read:] if found[0] not in named]
+        engine = role in ENGINE_ROLES
+        if engine and values["gpus_per_node"] is None and len(reader.found) == before:
             values["gpus_per_node"] = self._gpus_per_node(reader, path, workload["gpu_product"])
         if len(reader.found) > before:
             return None
@@ -381,6 +386,18 @@ class _Workloads:
             worker_pod_spec=(values.pop("worker") or {}).get("pod_spec") or {},
         )
         return Component(path=format_path(path), parallelism=wanted, degrees=degrees, **values)
+
+    def _given(self, reader: Reader, raw: object, path: tuple[str | int, ...]) -> str:
+        """The role as it is meant, once the checks that need the raw component have spoken."""
+        standard = str(by_name(COMPONENT)["role"].default)
+        if not isinstance(raw, Mapping):
+            return standard
+        given = raw.get("role")
+        role = (given.strip().lower() if isinstance(given, str) else "") or standard
+        for check in GIVEN_CHECKS if role in ROLES else ():
+            for issue in check(raw, role):
+                reader.add((*path, *issue.path), issue.value, issue.message, issue.check)
+        return role
 
     def _gpus_per_node(self, reader: Reader, path: tuple[str | int, ...], product: str | None) -> int | None:
         counts = self.fleet.gpu_counts(product)
@@ -464,30 +481,10 @@ class _Workloads:
             for issue in check(workload, self.settings):
                 reader.add((*path, *issue.path), issue.value, issue.message, issue.check)
         for component in workload.components if workload.backend else ():
-            if not component.engine:
-                continue
             for component_check in COMPONENT_CHECKS:
                 for issue in component_check(workload, component):
                     where = (*path, "components", component.name, *issue.path)
                     reader.add(where, issue.value, issue.message, issue.check)
-
-    def _locate(self, reader: Reader, raw: object, overlay: object, path: tuple[str | int, ...]) -> None:
-        """Turns paths of the merged workload into paths of the input that brought the value."""
-        for found, value, message, check in reader.found:
-            relative = found[len(path) :]
-            name = raw.get("name") if isinstance(raw, Mapping) else ""
-            sources: tuple[tuple[object, tuple[str | int, ...]], ...] = (
-                (overlay, (self.roots[0], str(name))),
-                (raw, path),
-                (self.defaults, (self.roots[1],)),
-            )
-            depths = [spec_merge.depth(source, relative) for source, _prefix in sources]
-            best = next((i for i in (0, 1, 2) if depths[i] == len(relative) and relative), None)
-            if best is None:
-                # Something is missing: the deepest place that exists, the workload's own first.
-                best = max((1, 0, 2), key=lambda i: depths[i])
-            prefix = sources[best][1]
-            self.problems.append(Problem(format_path((*prefix, *relative[: depths[best]])), value, message, check))
 
     def _mapping(self, raw: Mapping[str, Any] | None, root: str) -> Mapping[str, Any]:
         if raw is None:

@@ -9,6 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import format_path
+
+# Where a merged workload came from, the strongest first: (overlay, own, defaults), each with its own path.
+Sources = Sequence[tuple[object, Sequence["str | int"]]]
+OWN = 1
+
 
 def merged(defaults: Mapping[str, Any], own: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
     """One workload as it is meant: defaults under it, overlay over it.
@@ -58,6 +64,17 @@ def named(components: object) -> dict[str, Any] | None:
     return found
 
 
+def place(sources: Sources, path: Sequence[str | int]) -> str:
+    """The path in the input of what stands at ``path`` in the merged workload.
+
+    Something that is missing is told at the deepest place that exists, the workload's own first.
+    """
+    depths = [depth(source, path) for source, _prefix in sources]
+    order = [index for index in range(len(sources)) if path and depths[index] == len(path)]
+    best = order[0] if order else max((OWN, 0, 2), key=lambda index: depths[index])
+    return format_path((*sources[best][1], *path[: depths[best]]))
+
+
 def depth(source: object, path: Sequence[str | int]) -> int:
     """How many steps of ``path`` exist in ``source``. A component is addressed by its name."""
     steps = 0
@@ -73,7 +90,7 @@ def depth(source: object, path: Sequence[str | int]) -> int:
                     return steps
                 source = source[part]
             elif index and path[index - 1] == "components":
-                found = [item for item in source if isinstance(item, Mapping) and item.get("name") == part]
+                found = [item for item in source if isinstance(item, Mapping) and str(item.get("name")).strip() == part]
                 if not found:
                     return steps
                 source = found[0]

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils import spec_merge
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import format_path
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import ENGINE_ROLES, LEVELS
 
 
@@ -194,7 +196,10 @@ class Component:
 
 @dataclass(frozen=True)
 class Workload:
-    """One workload. With ``state`` absent only name, namespace and path mean anything."""
+    """One workload. With ``state`` absent only name, namespace and path mean anything.
+
+    ``sources``: the maps that it was merged from, for ``at``.
+    """
 
     path: str
     name: str
@@ -230,3 +235,13 @@ class Workload:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
     components: tuple[Component, ...] = ()
+    sources: spec_merge.Sources = field(default=(), repr=False, compare=False)
+
+    def at(self, path: Sequence[str | int]) -> str:
+        """Where in the input the value at ``path`` of this workload came from: overlay, own or defaults.
+
+        A component is addressed by its name: ``("components", "decode", "args", 0)``.
+        """
+        if not self.sources:
+            return f"{self.path}.{format_path(path)}" if path else self.path
+        return spec_merge.place(self.sources, path)

@@ -106,7 +106,8 @@ def _flag(levels: list[Mapping[str, Any]], key: str) -> bool:
 
 def _expert_parameters(levels: list[Mapping[str, Any]], found: Mapping[str, Any]) -> int:
     """Gate, up and down projection of every routed expert, where the file tells their shape; otherwise 0."""
-    experts, layers = found.get("experts"), found.get("layers")
+    experts: int | None = found.get("experts")
+    layers: int | None = found.get("layers")
     hidden = _first(levels, ("hidden_size",))
     inner = _first(levels, ("moe_intermediate_size", "expert_intermediate_size", "moe_ffn_hidden_size"))
     if inner is None and _first(levels, ("num_local_experts",)):

@@ -45,8 +45,15 @@ class Field:
     default_doc: str = ""
 
 
+# By identity: hashing a nested table costs more than building the answer. The table is kept, so its id stays its own.
+_TABLES: dict[int, tuple[tuple[Field, ...], Mapping[str, Field]]] = {}
+
+
 def by_name(fields: tuple[Field, ...]) -> Mapping[str, Field]:
-    return {entry.name: entry for entry in fields}
+    known = _TABLES.get(id(fields))
+    if known is None:
+        known = _TABLES[id(fields)] = (fields, {entry.name: entry for entry in fields})
+    return known[1]
 
 
 PARALLELISM = (

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_keys import f15_unknown_key
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model_config import DTYPES, dtype_name
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import Problem, format_path, nearest, shown
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import Field, by_name
@@ -46,20 +47,23 @@ class Reader:
 
     def fields(self, fields: tuple[Field, ...], raw: object, path: tuple[str | int, ...]) -> dict[str, Any]:
         """Reads a map against its table. Absent keys get their default, unreadable ones too (with a problem)."""
-        values = {entry.name: entry.default for entry in fields}
+        known = by_name(fields)
+        values = {name: entry.default for name, entry in known.items()}
         if not isinstance(raw, Mapping):
             self.add(path, raw, f"is {shown(raw)}; a map with the keys {', '.join(values)}")
             return values
-        known = by_name(fields)
         for key in raw:
             if key not in known:
-                self.add((*path, str(key)), raw[key], f"is not a known key{nearest(key, list(known))}")
+                self.unknown(key, raw[key], fields, path)
         for entry in fields:
             if entry.name in raw and not blank(raw[entry.name], entry):
                 values[entry.name] = self.value(entry, raw[entry.name], (*path, entry.name))
             elif entry.required:
                 self.add(path, None, f"`{entry.name}` is required: {_plain(entry.doc)}{_choices(entry)}")
         return values
+
+    def unknown(self, key: object, value: object, fields: tuple[Field, ...], path: Sequence[str | int]) -> None:
+        self.add((*path, str(key)), value, f15_unknown_key(str(key), fields), "MN-F15")
 
     def value(self, entry: Field, raw: object, path: tuple[str | int, ...]) -> Any:
         """Reads one value; on a problem, the default."""

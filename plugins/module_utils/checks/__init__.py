@@ -4,8 +4,9 @@
 
 """One small function per known failure, imported by name, so that each can be removed and missed by its test.
 
-``COMPONENT_CHECKS`` and ``WORKLOAD_CHECKS`` look at the input alone and become problems with a path, ``TARGET_CHECKS``
-at what the chosen target can do; ``run`` answers with findings about the plan, the machines and the cluster.
+``GIVEN_CHECKS`` (a component before it is read), ``COMPONENT_CHECKS`` and ``WORKLOAD_CHECKS`` look at the input alone
+and become problems with a path, ``TARGET_CHECKS`` at what the chosen target can do; ``run`` answers with findings
+about the plan, the machines and the cluster (``NOTES``: what the variables alone say).
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.checks import (
     arguments,
     capacity,
     cluster,
+    engine_config,
     gang,
+    given,
     model,
+    notes,
+    pod_spec,
     target,
     workload,
 )
@@ -28,32 +33,34 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Flee
 if TYPE_CHECKING:
     from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
 
+GIVEN_CHECKS = given.GIVEN_CHECKS
 COMPONENT_CHECKS = (
-    arguments.f01_degrees,
-    arguments.f01_degree_flags,
-    arguments.f02_shell,
-    arguments.f03_coordination_flags,
-    arguments.f04_engine_override,
-    arguments.doubled_flags,
-    arguments.pod_spec_contradictions,
+    *arguments.ARGUMENT_CHECKS,
+    *engine_config.ENGINE_CONFIG_CHECKS,
+    *pod_spec.POD_SPEC_CHECKS,
     model.f01_model_divides,
 )
-WORKLOAD_CHECKS = (
-    workload.roles_complete,
-    workload.derived_metadata,
-    workload.f18_exclusive_topology,
-    workload.f54_host_level,
-    workload.revision_supported,
-)
+WORKLOAD_CHECKS = workload.WORKLOAD_CHECKS
 TARGET_CHECKS = target.TARGET_CHECKS
+NOTES = notes.NOTES
 
-__all__ = ["COMPONENT_CHECKS", "SEVERITIES", "TARGET_CHECKS", "WORKLOAD_CHECKS", "Finding", "Issue", "run"]
+__all__ = [
+    "COMPONENT_CHECKS",
+    "GIVEN_CHECKS",
+    "NOTES",
+    "SEVERITIES",
+    "TARGET_CHECKS",
+    "WORKLOAD_CHECKS",
+    "Finding",
+    "Issue",
+    "run",
+]
 
 
 def run(plan: FleetPlan, fleet: Fleet, facts: Mapping[str, Any] | None = None) -> tuple[Finding, ...]:
     """Every finding, the worst first, otherwise in the order of the checks and workloads."""
     found: list[Finding] = []
-    for plan_check in gang.PLAN_CHECKS:
+    for plan_check in (*gang.PLAN_CHECKS, *NOTES):
         found += plan_check(plan)
     for capacity_check in capacity.CAPACITY_CHECKS:
         found += capacity_check(plan, fleet)

@@ -14,6 +14,15 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec import Probl
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_args import load
 
 PRODUCT = "NVIDIA-H100-80GB-HBM3"
+# A model about which everything is known, so that nothing is said to be unchecked.
+KNOWN = {
+    "attention_heads": 128,
+    "kv_heads": 16,
+    "experts": 256,
+    "layers": 64,
+    "parameters_b": 70,
+    "dtype": "fp8",
+}
 
 
 def machine(name: str, rack: str = "r1", **over: Any) -> dict[str, Any]:

@@ -14,7 +14,16 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Flee
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import Machine
 
-from tests.unit.plugins.module_utils.inputs import PRODUCT, component, dynamo, machine, machines, native, workload
+from tests.unit.plugins.module_utils.inputs import (
+    KNOWN,
+    PRODUCT,
+    component,
+    dynamo,
+    machine,
+    machines,
+    native,
+    workload,
+)
 
 
 def found(plan: FleetPlan, check: str) -> list[Finding]:
@@ -40,9 +49,9 @@ def cluster(*missing: str, **over: Any) -> dict[str, Any]:
 
 
 def test_a_plan_that_fits_a_complete_cluster_has_nothing_to_say() -> None:
-    raw = workload(topology={"pack": "rack"})
+    raw = workload(topology={"pack": "rack"}, model_config=KNOWN)
     assert native(raw, facts=cluster()).findings == ()
-    served = workload(component(), {"name": "frontend", "role": "frontend"}, topology={"pack": "rack"})
+    served = {**raw, "components": [component(), {"name": "frontend", "role": "frontend"}]}
     assert dynamo(served, facts=cluster()).findings == ()
 
 
@@ -174,10 +183,14 @@ def test_what_a_tenant_may_not_see_is_not_missing() -> None:
         "queues": {"volcano": [], "kai": []},
         "unreadable": ["Queue in scheduling.volcano.sh/v1beta1", "Secret in v1"],
     }
-    plan = native(workload(queue="mine"), orchestrator="auto", workload_api="auto", facts=facts)
+    raw = workload(queue="mine", model_config=KNOWN)
+    plan = native(raw, orchestrator="auto", workload_api="auto", facts=facts)
     assert plan.workloads[0].choice.orchestrator == "lws"
     assert plan.findings == ()
-    assert [finding.id for finding in dynamo(workload(), facts=facts).findings] == ["MN-F20", "MN-N02"]
+    assert [finding.id for finding in dynamo(workload(model_config=KNOWN), facts=facts).findings] == [
+        "MN-F20",
+        "MN-N02",
+    ]
 
 
 def test_f35_no_gang() -> None:

@@ -135,7 +135,7 @@ def test_a_planner_needs_its_configuration() -> None:
 def test_an_endpoint_picker_needs_an_image_that_holds_it() -> None:
     bare = {"name": "epp", "role": "epp"}
     problem = only(dynamo_problems(workload(component(), bare)))
-    assert problem.path.endswith("components.epp.pod_spec.containers")
+    assert problem.path.endswith("components.epp")
     side = {**bare, "pod_spec": {"containers": [{"name": "side", "image": "reg/side:1.0.0"}]}}
     assert only(dynamo_problems(workload(component(), side))).path.endswith("components.epp.pod_spec.containers")
 

@@ -355,7 +355,7 @@ def test_nvlink_across_machines(target: str) -> None:
 
 
 def test_a_compute_domain_that_is_there_already() -> None:
-    plan = dynamo(workload(compute_domain={"create": False, "name": "shared", "num_nodes": 4}))
+    plan = dynamo(workload(compute_domain={"create": False, "name": "shared"}))
     assert [item["kind"] for item in objects(plan)] == ["DynamoGraphDeployment"]
     claim = spec(by_kind(plan, "DynamoGraphDeployment"))["resourceClaims"][0]
     assert claim["resourceClaimTemplateName"] == "shared-channel"
@@ -376,6 +376,8 @@ def test_the_fabric_is_environment_that_the_user_can_overrule(fabric: str, expec
     extra = {"extra_resources": {"rdma/ib": 8}} if fabric in ("infiniband", "roce") else {}
     if fabric == "efa":
         extra = {"extra_resources": {"vpc.amazonaws.com/efa": 16}}
+    if fabric == "mnnvl":
+        extra = {"compute_domain": {"create": True}}
     raw = workload(FRONTEND, component(), network={"fabric": fabric}, **extra)
     found = deployment(raw)
     env = {item["name"]: item["value"] for item in main(engine(found)["podTemplate"]).get("env", [])}
