@@ -21,6 +21,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema impor
 
 from lab.handle import Lab
 from tests.integration.kube_objects import client, writes
+from tests.unit.examples.catalogue import examples
 from tests.unit.plugins.module_utils.inputs import component, dynamo, native, objects, workload
 
 UPSTREAM = Path(os.environ.get("MULTINODE_UPSTREAM") or Path(__file__).resolve().parents[3] / "shared" / "upstream")
@@ -173,7 +174,8 @@ NATIVE = {
     "roles": native(full(component(leader={"pod_spec": {"hostIPC": True}}, worker={"pod_spec": {"hostIPC": False}}))),
     "default-scheduler": native(full(component()), scheduler="default"),
 }
-CASES = {**DYNAMO, **{f"native-{name}": plan for name, plan in NATIVE.items()}}
+EXAMPLES = {f"example-{one.name}": one.plan() for one in examples()}
+CASES = {**DYNAMO, **{f"native-{name}": plan for name, plan in NATIVE.items()}, **EXAMPLES}
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.dynamo.multinode.plugins.module_utils import readback
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import render
 
 from tests.unit.examples import catalogue
@@ -33,11 +34,11 @@ def rendered(example: Example) -> dict[str, Deployment]:
     return {workload.name: read(render(workload)) for workload in example.plan().workloads}
 
 
-def upstream(example: Example) -> Deployment:
+def manifests(example: Example) -> list[dict[str, Any]]:
     path = UPSTREAM / "dynamo-examples" / example.upstream.replace("/", "_")
     if not path.is_file():
         pytest.skip(f"no upstream data: {path.name} is not below MULTINODE_UPSTREAM")
-    return read([item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item])
+    return [item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item]
 
 
 def shape(engine: Engine) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def test_the_plan_and_the_manifest_come_to_the_expected_numbers(example: Example
 
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one.upstream != catalogue.GUIDE], ids=name_of)
 def test_it_is_the_deployment_that_upstream_ships(example: Example) -> None:
-    theirs = upstream(example)
+    theirs = read(manifests(example))
     (ours,) = rendered(example).values()
     assert ours.name == theirs.name
     names = {wanted["upstream"]: wanted["component"] for wanted in example.components}
@@ -109,6 +110,27 @@ def compare(example: Example, ours: Engine, theirs: Engine) -> None:
     assert {key: ours.security.get(key) for key in theirs.security} == theirs.security
     assert {key: ours.node_selector.get(key) for key in theirs.node_selector} == theirs.node_selector
     assert [one for one in theirs.tolerations if one not in ours.tolerations] == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+@pytest.mark.parametrize("orchestrator", ["grove", "lws"])
+def test_the_operator_and_the_engine_understand_what_was_planned(example: Example, orchestrator: str) -> None:
+    """As the collection's own read-back has it, on both stacks."""
+    for workload in example.plan(orchestrator=orchestrator).workloads:
+        assert [str(finding) for finding in readback.compare(workload, render(workload))] == []
+
+
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.upstream != catalogue.GUIDE], ids=name_of)
+def test_the_read_back_of_upstreams_own_file_comes_to_the_expected_numbers(example: Example) -> None:
+    files = manifests(example)
+    (graph,) = [item for item in files if item["kind"] == "DynamoGraphDeployment"]
+    told = {one.name: one for one in readback.read(graph, companions=files).components}
+    for wanted in example.components:
+        one = told[wanted["upstream"]]
+        assert (one.node_count, one.gpus_per_node, one.replicas) == (
+            *(wanted["node_count"], wanted["gpus_per_node"], wanted["replicas"]),
+        )
+        assert one.engine.degrees.to_dict() == wanted["degrees"]
 
 
 def test_every_file_of_upstream_has_its_example() -> None:
