@@ -15,8 +15,10 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback import ComponentReading
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback.command import Engine, engine, script
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback.engine import words_with_values
+from ansible_collections.dynamo.multinode.plugins.module_utils.readback.model import Launched
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback.mpi import LAUNCHER
-from ansible_collections.dynamo.multinode.plugins.module_utils.readback.operator import WIRED_ROLES
+from ansible_collections.dynamo.multinode.plugins.module_utils.readback.operator import DEFAULT_COMMAND, WIRED_ROLES
+from ansible_collections.dynamo.multinode.plugins.module_utils.readback.shell import commands
 
 # The operator writes it too, and a second one changes nothing.
 _HARMLESS = ("--data-parallel-hybrid-lb", "-dph")
@@ -124,7 +126,7 @@ def f02_misplaced(case: Case) -> Iterator[Finding]:
             if not rank or not flags:
                 continue
             words = engine((*rank.command, *rank.args), one.part.template.env).words
-            if all(flag in words for flag in flags):
+            if all(flag in words for flag in flags) and not _others_changed(one, rank):
                 continue
             message = (
                 f"in this shell string the operator's flags ({flags[0]} ...) land where the engine does not see them: "
@@ -133,6 +135,16 @@ def f02_misplaced(case: Case) -> Iterator[Finding]:
             remedy = "command: [python3, -m, dynamo.<backend>], and the arguments in args"
             yield case.found("MN-F02", "error", message, remedy, one)
             break
+
+
+def _others_changed(one: ComponentReading, rank: Launched) -> bool:
+    """Whether a command beside the engine's was given flags too, as every python that names the backend is."""
+    given = one.part.template
+    before, after = script((*(given.command or DEFAULT_COMMAND), *given.args)), script((*rank.command, *rank.args))
+    if before is None or after is None or one.operator.branch == "ray":
+        return False
+    pairs = zip(commands(before.text, {}), commands(after.text, {}))
+    return sum(1 for old, new in pairs if old != new) > 1
 
 
 def f02_backend(case: Case) -> Iterator[Finding]:

@@ -155,7 +155,9 @@ def f15_unknown_keys(case: Case) -> Iterator[Finding]:
     table = TABLES.get((case.back.kind, version))
     if table is None:
         return
-    places = dict(_places(table, "spec"))
+    places: dict[str, str] = {}
+    for name, place in _places(table, "spec"):
+        places[name] = min(places.get(name, place), place, key=_distance)
     for path, key, known in unknown(table, case.spec, ("spec",)):
         hint = nearest(key, tuple(known))
         if not hint and key in places:
@@ -181,8 +183,13 @@ def unknown(
             yield from unknown(table[name], mapping(inner), (*path, name))
 
 
+def _distance(place: str) -> int:
+    """The shorter, the likelier; v1alpha1's own container before the others of a pod."""
+    return len(place.replace("mainContainer", ""))
+
+
 def _places(table: Table, path: str) -> Iterator[tuple[str, str]]:
-    """Key -> the path above it; of several the last, which is the shortest."""
+    """Every key with the path above it."""
     for key, below in table.items():
         step = f"{path}.<name>" if key == "*" else f"{path}.{key}"
         if isinstance(below, list):
