@@ -152,6 +152,21 @@ def test_engine_args_by_rank_without_the_operator(template: Ansible) -> None:
     assert with_command == ["vllm", "serve", *leader]
 
 
+def test_engine_args_on_grove_without_the_operator(template: Ansible) -> None:
+    native = "workload | @engine_args(target='native', rank='%s', with_command=true)"
+    leader, worker = template(native % "leader"), template(native % "worker")
+    assert leader[:3] == ["vllm", "serve", "org/model"]
+    assert inputs.values(leader)["--node-rank"] == "0" and "--headless" not in leader
+    # The rank is computed, so a shell stands in front, and the arguments alone are not all of it
+    assert worker[:2] == ["/bin/sh", "-c"] and "GROVE_PCLQ_POD_INDEX + 1" in worker[2] and "--headless" in worker
+    assert "--node-rank" not in template("workload | @engine_args(target='native', rank='worker')")
+
+
+def test_a_configuration_file_of_the_engine_is_named_among_its_arguments(template: Ansible) -> None:
+    text = "{'engine_config': {'max_batch_size': 4}} | @engine_args(gpus_per_node=8, backend='trtllm')"
+    assert "/etc/dynamo-multinode/engine/config.yaml" in template(text)
+
+
 def test_defaults_are_merged_under_a_workload(template: Ansible) -> None:
     bare = {"components": [{"name": "engine", "node_count": 2, "gpus_per_node": 8}]}
     defaults = {"backend": "sglang", "model": "org/other", "topology": {"pack": "nvlink"}}
