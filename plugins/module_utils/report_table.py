@@ -60,7 +60,7 @@ def _capacity(plan: FleetPlan, product: str) -> str:
 
 
 def _short(degrees: Mapping[str, int]) -> str:
-    """``TP16``, ``TP8 PP2``: a line of the table has to fit a terminal."""
+    """``TP16``, ``TP8,PP2``: a line has to fit a terminal, and single blanks are where YAML would break it."""
     letters = {"tensor": "TP", "pipeline": "PP", "data": "DP", "expert": "EP"}
     said = [f"{letters[name]}{degree}" for name, degree in degrees.items() if degree > 1 or name == "tensor"]
-    return " ".join(said) or "-"
+    return ",".join(said) or "-"
