@@ -10,14 +10,17 @@ keys are the table in spec_schema.py; values are read by spec_values.py; what fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import spec_merge
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks import (
     COMPONENT_CHECKS,
+    ENGINE_CONFIG_CHECKS,
     GIVEN_CHECKS,
+    POD_SPEC_CHECKS,
     WORKLOAD_CHECKS,
+    Issue,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.given import gpu_slice, is_gpu
 from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
@@ -77,6 +80,11 @@ __all__ = [
 ]
 
 
+# Frozen, so that what most components say nothing about can be the same value in all of them.
+_RESOURCES = Resources()
+_AUTOSCALING = Autoscaling()
+
+
 def parse_machines(
     raw: Sequence[Mapping[str, Any]], root: str = "multinode_node", levels: Sequence[str] = ("zone", "block", "rack")
 ) -> tuple[Machine, ...]:
@@ -95,7 +103,7 @@ def read_machines(
     seen: set[str] = set()
     fields = (*MACHINE, *(Field(level, "label_value", f"Topology domain: {level}.") for level in levels))
     for index, item in enumerate(_list(reader, raw, (root,))):
-        name = item.get("name") if isinstance(item, Mapping) else None
+        name = item.get("name") if isinstance(item, (dict, Mapping)) else None
         where = f"{root}[{name}]" if isinstance(name, str) and name else format_path((root, index))
         before = len(reader.found)
         values = reader.fields(fields, item, (where,))
@@ -108,7 +116,9 @@ def read_machines(
                 reader.add((where, "extra_resources", name), count, message, "MN-F17")
         if len(reader.found) == before:
             domains = {level: values[level] for level in levels if values[level]}
-            machines.append(Machine(domains=domains, **{entry.name: values[entry.name] for entry in MACHINE}))
+            for level in levels:
+                del values[level]
+            machines.append(Machine(domains=domains, **values))
     return tuple(machines), reader.problems()
 
 
@@ -190,6 +200,7 @@ class _Workloads:
         self.fleet = Fleet(machines)
         self.model_files = model_files
         self.models: dict[str, Mapping[str, Any]] = {}
+        self.checks: dict[tuple[bool, bool], tuple[Callable[[Workload, Component], Iterator[Issue]], ...]] = {}
         self.settings = settings
         self.root = root
         stem = root[: -len("workloads")] + "workload" if root.endswith("workloads") else root
@@ -208,7 +219,7 @@ class _Workloads:
         self.problems += reader.problems()
         workloads: list[Workload] = []
         seen: dict[tuple[str, str], int] = {}
-        names = [item.get("name") for item in items if isinstance(item, Mapping)]
+        names = [item.get("name") for item in items if isinstance(item, (dict, Mapping))]
         for name in self.overlays:
             if name not in names:
                 known = [str(other) for other in names if other]
@@ -229,7 +240,7 @@ class _Workloads:
 
     def _identity(self, raw: object) -> tuple[str, str]:
         """Name and namespace as they are meant, whatever else is wrong with the workload."""
-        if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
+        if not isinstance(raw, (dict, Mapping)) or not isinstance(raw.get("name"), str):
             return "", ""
         overlay = self.overlays.get(raw["name"])
         sources = (overlay if isinstance(overlay, Mapping) else {}, raw, self.defaults)
@@ -240,7 +251,7 @@ class _Workloads:
     def _workload(self, raw: object, index: int) -> Workload | None:
         path: tuple[str | int, ...] = (self.root, index)
         reader = Reader()
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, (dict, Mapping)):
             self._problem(format_path(path), raw, f"is {shown(raw)}; a map with at least name, backend, model, image")
             return None
         overlay = self.overlays.get(str(raw.get("name")), {})
@@ -347,7 +358,7 @@ class _Workloads:
         index: int,
         workload: Mapping[str, Any],
     ) -> Component | None:
-        name = raw.get("name") if isinstance(raw, Mapping) else None
+        name = raw.get("name") if isinstance(raw, (dict, Mapping)) else None
         path: tuple[str | int, ...] = (*parent, index)
         if isinstance(name, str) and name.strip():
             path = (*parent, name)
@@ -356,7 +367,7 @@ class _Workloads:
         named = {found[0] for found in reader.found[before:]}
         read = len(reader.found)
         values = reader.fields(COMPONENT, raw, path)
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, (dict, Mapping)):
             return None
         if named:
             # What a check has said better is not said again.
@@ -379,8 +390,8 @@ class _Workloads:
         values.update(
             gpus_per_node=gpus if engine else 0,
             spread=(nodes > 1 if values["spread"] is None else values["spread"]) and engine,
-            resources=Resources(**values["resources"] or {}),
-            autoscaling=Autoscaling(**values["autoscaling"] or {}),
+            resources=Resources(**values["resources"]) if values["resources"] else _RESOURCES,
+            autoscaling=Autoscaling(**values["autoscaling"]) if values["autoscaling"] else _AUTOSCALING,
             extra_resources=dict(extras) if engine else {},
             leader_pod_spec=(values.pop("leader") or {}).get("pod_spec") or {},
             worker_pod_spec=(values.pop("worker") or {}).get("pod_spec") or {},
@@ -390,7 +401,7 @@ class _Workloads:
     def _given(self, reader: Reader, raw: object, path: tuple[str | int, ...]) -> str:
         """The role as it is meant, once the checks that need the raw component have spoken."""
         standard = str(by_name(COMPONENT)["role"].default)
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, (dict, Mapping)):
             return standard
         given = raw.get("role")
         role = (given.strip().lower() if isinstance(given, str) else "") or standard
@@ -467,7 +478,7 @@ class _Workloads:
             return
         seen: dict[str, int] = {}
         for index, item in enumerate(raw):
-            name = item.get("name") if isinstance(item, Mapping) else None
+            name = item.get("name") if isinstance(item, (dict, Mapping)) else None
             if not isinstance(name, str):
                 continue
             if name in seen:
@@ -481,15 +492,24 @@ class _Workloads:
             for issue in check(workload, self.settings):
                 reader.add((*path, *issue.path), issue.value, issue.message, issue.check)
         for component in workload.components if workload.backend else ():
-            for component_check in COMPONENT_CHECKS:
+            for component_check in self._checks_of(component):
                 for issue in component_check(workload, component):
                     where = (*path, "components", component.name, *issue.path)
                     reader.add(where, issue.value, issue.message, issue.check)
 
+    def _checks_of(self, component: Component) -> tuple[Callable[[Workload, Component], Iterator[Issue]], ...]:
+        """The checks that can have something to say, chosen once per kind of component."""
+        patched = bool(component.pod_spec or component.leader_pod_spec or component.worker_pod_spec)
+        kind = (patched, bool(component.engine_config))
+        if kind not in self.checks:
+            quiet = (frozenset() if patched else POD_SPEC_CHECKS) | (frozenset() if kind[1] else ENGINE_CONFIG_CHECKS)
+            self.checks[kind] = tuple(check for check in COMPONENT_CHECKS if check not in quiet)
+        return self.checks[kind]
+
     def _mapping(self, raw: Mapping[str, Any] | None, root: str) -> Mapping[str, Any]:
         if raw is None:
             return {}
-        if isinstance(raw, Mapping):
+        if isinstance(raw, (dict, Mapping)):
             return raw
         self._problem(root, raw, f"is {shown(raw)}; a map")
         return {}

@@ -56,8 +56,10 @@ def f15_unknown_key(key: str, fields: tuple[Field, ...]) -> str:
     # What is near at this level is the likelier slip, unless the key exists as it is elsewhere.
     near = "" if key in places else nearest(key, here)
     if not near and wanted:
-        name = "" if wanted == key else f"{wanted}, "
-        return f"is not a known key here: {name}a key of {' or of '.join(places[wanted])}"
+        where = " or of ".join(places[wanted])
+        if wanted == key:
+            return f"is not a known key here; it is a key of {where}"
+        return f"is not a known key here; what sets it is {wanted}, a key of {where}"
     if not near:
         near = nearest(key, list(places))
         for name in places:

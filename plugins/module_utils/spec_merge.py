@@ -31,11 +31,14 @@ def merged(defaults: Mapping[str, Any], own: Mapping[str, Any], overlay: Mapping
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any], skip_blank: bool) -> dict[str, Any]:
     result = dict(below)
+    if not skip_blank and not below:
+        result.update(above)
+        return result
     for key, value in above.items():
         if skip_blank and (value is None or value == ""):
             continue
         under = result.get(key)
-        if isinstance(value, Mapping) and isinstance(under, Mapping):
+        if isinstance(value, (dict, Mapping)) and isinstance(under, (dict, Mapping)):
             result[key] = _over(under, value, skip_blank)
         elif key == "components" and named(value) is not None and named(under) is not None:
             result[key] = _components(under or [], value, skip_blank)
@@ -54,11 +57,11 @@ def _components(below: Sequence[Any], above: Sequence[Any], skip_blank: bool) ->
 
 def named(components: object) -> dict[str, Any] | None:
     """Components by name, or None where they cannot be told apart by it."""
-    if not isinstance(components, Sequence) or isinstance(components, str):
+    if not isinstance(components, (list, tuple, Sequence)) or isinstance(components, str):
         return None
     found = {}
     for item in components:
-        if not isinstance(item, Mapping) or not isinstance(item.get("name"), str) or item["name"] in found:
+        if not isinstance(item, (dict, Mapping)) or not isinstance(item.get("name"), str) or item["name"] in found:
             return None
         found[item["name"]] = item
     return found

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_keys import f15_unknown_key
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model_config import DTYPES, dtype_name
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import Problem, format_path, nearest, shown
-from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import Field, by_name
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import Field
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -25,6 +25,8 @@ _VERSION = re.compile(r"(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{
 _QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+_CONTROL = re.compile(r"[\x00-\x1f]")
+_REMEMBERED = 4096
 _TRUE = ("true", "yes", "on", "1", "y")
 _FALSE = ("false", "no", "off", "0", "n")
 
@@ -47,19 +49,27 @@ class Reader:
 
     def fields(self, fields: tuple[Field, ...], raw: object, path: tuple[str | int, ...]) -> dict[str, Any]:
         """Reads a map against its table. Absent keys get their default, unreadable ones too (with a problem)."""
-        known = by_name(fields)
-        values = {name: entry.default for name, entry in known.items()}
-        if not isinstance(raw, Mapping):
+        table = _table(fields)
+        values = dict(table.defaults)
+        if not isinstance(raw, (dict, Mapping)):
             self.add(path, raw, f"is {shown(raw)}; a map with the keys {', '.join(values)}")
             return values
-        for key in raw:
-            if key not in known:
-                self.unknown(key, raw[key], fields, path)
-        for entry in fields:
-            if entry.name in raw and not blank(raw[entry.name], entry):
-                values[entry.name] = self.value(entry, raw[entry.name], (*path, entry.name))
-            elif entry.required:
-                self.add(path, None, f"`{entry.name}` is required: {_plain(entry.doc)}{_choices(entry)}")
+        if not raw.keys() <= values.keys():
+            for key in raw:
+                if key not in values:
+                    self.unknown(key, raw[key], fields, path)
+        for name, entry, collection, read in [row for row in table.rows if row[0] in raw or row[1].required]:
+            item = raw.get(name)
+            if item is None or (not collection and isinstance(item, str) and not item.strip()):
+                if entry.required:
+                    self.add(path, None, f"`{name}` is required: {_plain(entry.doc)}{_choices(entry)}")
+            elif read is None:
+                values[name] = self.value(entry, item, (*path, name))
+            else:
+                try:
+                    values[name] = read(entry, item)
+                except Invalid as error:
+                    self.add((*path, name), item, f"is {shown(item)}; {error}")
         return values
 
     def unknown(self, key: object, value: object, fields: tuple[Field, ...], path: Sequence[str | int]) -> None:
@@ -99,7 +109,7 @@ class Reader:
         return tuple(values)
 
     def _map(self, entry: Field, raw: object, path: tuple[str | int, ...]) -> dict[str, Any]:
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, (dict, Mapping)):
             self.add(path, raw, f"is {shown(raw)}; a map")
             return {}
         values = {}
@@ -199,32 +209,48 @@ def _choices(entry: Field) -> str:
     return f" (one of {', '.join(entry.choices)})" if entry.choices else ""
 
 
+def _remembered(read: Callable[[Field, object], str]) -> Callable[[Field, object], str]:
+    """A fleet says the same few words ten thousand times: what was legal once is."""
+    legal: dict[str, str] = {}
+
+    def reader(entry: Field, raw: object) -> str:
+        found = legal.get(raw) if isinstance(raw, str) else None
+        if found is None:
+            found = read(entry, raw)
+            if isinstance(raw, str):
+                if len(legal) > _REMEMBERED:
+                    legal.clear()
+                legal[str.__str__(raw)] = found
+        return found
+
+    return reader
+
+
 def _string(entry: Field, raw: object) -> str:
     word = text(raw).strip()
-    if not word or any(ord(char) < 32 for char in word):
+    if not word or _CONTROL.search(word):
         raise Invalid("text on one line")
     return word
 
 
 def _choice(entry: Field, raw: object) -> str:
-    word = raw.strip().lower() if isinstance(raw, str) else ""
-    for choice in entry.choices:
-        if word == choice:
-            return choice
+    word = str.__str__(raw).strip().lower() if isinstance(raw, str) else ""
+    if word in entry.choices:
+        return word
     raise Invalid(f"one of {', '.join(entry.choices)}{nearest(raw, entry.choices)}")
 
 
 def _int(entry: Field, raw: object) -> int:
-    limits = f"{entry.minimum} or more" if entry.maximum >= 1_000_000 else f"from {entry.minimum} to {entry.maximum}"
-    wanted = f"a whole number, {limits}"
+    number = None
     if isinstance(raw, str):
-        digits = _INTEGER.fullmatch(raw.strip()) and len(raw) < 20
-        number = int(raw) if digits else entry.minimum - 1
-    else:
-        number = int(raw) if isinstance(raw, int) and not isinstance(raw, bool) else entry.minimum - 1
-    if not entry.minimum <= number <= entry.maximum:
-        raise Invalid(wanted)
-    return number
+        if len(raw) < 20 and _INTEGER.fullmatch(raw.strip()):
+            number = int(raw)
+    elif isinstance(raw, int) and not isinstance(raw, bool):
+        number = int(raw)
+    if number is not None and entry.minimum <= number <= entry.maximum:
+        return number
+    limits = f"{entry.minimum} or more" if entry.maximum >= 1_000_000 else f"from {entry.minimum} to {entry.maximum}"
+    raise Invalid(f"a whole number, {limits}")
 
 
 def _number(entry: Field, raw: object) -> float:
@@ -253,6 +279,7 @@ def _duration(entry: Field, raw: object) -> int:
     return found
 
 
+@_remembered
 def _quantity(entry: Field, raw: object) -> str:
     wanted = "a quantity such as 8, 500m or 64Gi"
     word = repr(raw) if isinstance(raw, float) else text(raw, wanted).strip()
@@ -261,6 +288,7 @@ def _quantity(entry: Field, raw: object) -> str:
     return word
 
 
+@_remembered
 def _dns_label(entry: Field, raw: object) -> str:
     wanted = "a DNS label: at most 63 of a-z, 0-9 and -, beginning and ending with a letter or digit"
     word = text(raw, wanted).strip()
@@ -288,7 +316,7 @@ def _dtype(entry: Field, raw: object) -> str | None:
 
 def _abs_path(entry: Field, raw: object) -> str:
     word = text(raw, "an absolute path")
-    if not word.startswith("/") or ":" in word or any(ord(char) < 32 for char in word):
+    if not word.startswith("/") or ":" in word or _CONTROL.search(word):
         raise Invalid("an absolute path")
     return word
 
@@ -300,6 +328,7 @@ def _version(entry: Field, raw: object) -> str:
     return word
 
 
+@_remembered
 def _image(entry: Field, raw: object) -> str:
     word = text(raw, "an image reference").strip()
     if not _IMAGE.fullmatch(word):
@@ -317,6 +346,7 @@ def label_key(raw: object) -> str:
     return word
 
 
+@_remembered
 def _label_value(entry: Field, raw: object) -> str:
     wanted = "a label value: at most 63 of letters, digits, -, _ and ."
     word = text(raw, wanted)
@@ -325,6 +355,7 @@ def _label_value(entry: Field, raw: object) -> str:
     return word
 
 
+@_remembered
 def _resource_name(entry: Field, raw: object) -> str:
     word = label_key(raw)
     if "/" not in word:
@@ -369,6 +400,7 @@ def _object(entry: Field, raw: object) -> dict[str, Any]:
     return dict(found)
 
 
+@_remembered
 def _key(entry: Field, raw: object) -> str:
     return label_key(raw)
 
@@ -418,4 +450,26 @@ _MAPS: Mapping[str, tuple[Callable[[Field, object], str], Callable[[Field, objec
     "levels": (_level, _level_label),
     "counts": (_resource_name, _int),
 }
+_SCALARS = {kind: read for kind, read in READERS.items() if kind != "object"}
 _COLLECTIONS = frozenset({"map", "list", "env", "object", *_LISTS, *_MAPS})
+
+
+class _Table(NamedTuple):
+    """A table of fields as ``Reader.fields`` walks it: what is not said, and a reader for what is (None: by kind)."""
+
+    fields: tuple[Field, ...]
+    defaults: Mapping[str, Any]
+    rows: tuple[tuple[str, Field, bool, Callable[[Field, object], Any] | None], ...]
+
+
+# By identity: hashing a nested table costs more than reading with it. The table is kept, so its id stays its own.
+_TABLES: dict[int, _Table] = {}
+
+
+def _table(fields: tuple[Field, ...]) -> _Table:
+    found = _TABLES.get(id(fields))
+    if found is None:
+        defaults = {entry.name: entry.default for entry in fields}
+        rows = tuple((e.name, e, e.kind in _COLLECTIONS, _SCALARS.get(e.kind)) for e in fields)
+        found = _TABLES[id(fields)] = _Table(fields, defaults, rows)
+    return found

@@ -41,13 +41,18 @@ COMPONENT_CHECKS = (
     model.f01_model_divides,
 )
 WORKLOAD_CHECKS = workload.WORKLOAD_CHECKS
+# Nothing to say about a component that has no pod_spec, or no engine_config: most of a fleet.
+POD_SPEC_CHECKS = frozenset(pod_spec.POD_SPEC_CHECKS)
+ENGINE_CONFIG_CHECKS = frozenset(engine_config.ENGINE_CONFIG_CHECKS)
 TARGET_CHECKS = target.TARGET_CHECKS
 NOTES = notes.NOTES
 
 __all__ = [
     "COMPONENT_CHECKS",
+    "ENGINE_CONFIG_CHECKS",
     "GIVEN_CHECKS",
     "NOTES",
+    "POD_SPEC_CHECKS",
     "SEVERITIES",
     "TARGET_CHECKS",
     "WORKLOAD_CHECKS",

@@ -45,9 +45,8 @@ def f14_not_multinode(raw: Mapping[str, Any], role: str) -> Iterator[Issue]:
     """F14: machines for what is one pod: accepted and never wired before 1.6, refused since."""
     if role not in ENGINE_ROLES and raw.get("node_count") not in (*_NOTHING, 1, "1"):
         value = raw["node_count"]
-        message = (
-            f"is {shown(value)}, but a {role} runs on one machine: leave it out, and set replicas for more of them"
-        )
+        more = " (replicas gives more of them)" if role == "frontend" else ""
+        message = f"is {shown(value)}, but a component with role {role} runs on one machine: leave it out{more}"
         yield Issue(("node_count",), value, message, "MN-F14")
 
 
@@ -58,7 +57,7 @@ def engine_only(raw: Mapping[str, Any], role: str) -> Iterator[Issue]:
     for key in ENGINE_ONLY:
         value = raw.get(key)
         if key in raw and value not in _NOTHING:
-            message = f"is {shown(value)}, but a {role} takes no GPUs: it means something on {', '.join(ENGINE_ROLES)}"
+            message = f"is {shown(value)}, but role {role} takes no GPUs: only {', '.join(ENGINE_ROLES)} do"
             yield Issue((key,), value, message, "")
 
 

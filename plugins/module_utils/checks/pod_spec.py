@@ -158,7 +158,7 @@ def f57_limits_only(workload: Workload, component: Component) -> Iterator[Issue]
             where = (*path, "resources", "requests", component.gpu_resource)
             yield Issue(where, None, _taken(component), "MN-F57")
         for name, amount in limits.items() if isinstance(limits, Mapping) else ():
-            if "/" not in name or amount is None or name == component.gpu_resource:
+            if "/" not in name or amount is None or (main and name == component.gpu_resource):
                 continue
             ours = str(component.extra_resources.get(name, "")) if main else ""
             if str(requests.get(name) or ours) != str(amount):
