@@ -223,26 +223,39 @@ class Replay:
         self._written, self._played = set(), {}
 
     # -- timelines -------------------------------------------------------------------------------------------------
-    def play(self, events: Iterable[Mapping[str, Any]], namespace: str, *, root: tuple[str, str]) -> int:
-        """Write a recorded watch stream event by event, in its order and at full speed; how many there were.
+    def play(
+        self, events: Iterable[Mapping[str, Any]], namespace: str, *, root: tuple[str, str], report: bool = True
+    ) -> int:
+        """Write a recorded watch stream in its order and at full speed; how many events there were.
 
-        root: (plural, name) of the object that the code under test has applied; it only gets its recorded status.
-        Several calls go on from each other until ``clear``.
+        root: (plural, name) of the object that the code under test applies; it only gets its recorded status, and with
+        ``report`` False not even that. What lies between two of its changes is written in as few transactions as show
+        every state of every object. Several calls go on from each other until ``clear``.
         """
         count = 0
+        batch: dict[str, Object | None] = {}
         for event in events:
             if event["ev"] not in ("ADDED", "MODIFIED", "DELETED") or event["res"] not in _PLAYED:
                 continue
             count += 1
             key = place(event["gv"], event["res"], namespace, event["name"])
             obj = self._played[key] = _merge(self._played.get(key), event, namespace)
-            if (event["res"], event["name"]) == root:
-                if event["ev"] != "DELETED" and event.get("status"):
+            own = (event["res"], event["name"]) == root
+            if own or key in batch:
+                self.etcd.write(batch)
+                batch = {}
+            if own:
+                if report and event["ev"] != "DELETED" and event.get("status"):
                     self.report(event["res"], obj, obj)
                 continue
-            self.etcd.write({key: None if event["ev"] == "DELETED" else obj})
+            batch[key] = None if event["ev"] == "DELETED" else obj
             (self._written.discard if event["ev"] == "DELETED" else self._written.add)(key)
+        self.etcd.write(batch)
         return count
+
+    def recorded(self, api_version: str, plural: str, namespace: str, name: str) -> Object:
+        """An object as the timeline has left it so far."""
+        return copy.deepcopy(self._played[place(api_version, plural, namespace, name)])
 
 
 def _clean(item: Mapping[str, Any], api_version: str, plural: str) -> Object:
@@ -256,7 +269,8 @@ def _clean(item: Mapping[str, Any], api_version: str, plural: str) -> Object:
 
 def _shifted(status: Mapping[str, Any], shift: int) -> Object:
     """The status as if it spoke of a generation ``shift`` later."""
-    moved = copy.deepcopy(dict(status))
+    # An empty word is what the operator writes before its first one; the status of a definition would not admit it
+    moved = {key: copy.deepcopy(value) for key, value in status.items() if value != ""}
     for part in (moved, *(moved.get("conditions") or ())):
         if part.get("observedGeneration") is not None:
             part["observedGeneration"] = max(0, int(part["observedGeneration"]) + shift)

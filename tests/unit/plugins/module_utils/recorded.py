@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import explain, waits
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
+from ansible_collections.dynamo.multinode.plugins.module_utils.placement import placement
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import (
     Choice,
     ComponentPlan,
@@ -179,6 +181,31 @@ def table() -> list[Row]:
 
 def _tuples(row: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if key in ("nodes", "says") else value for key, value in row.items()}
+
+
+def judge(row: Row, plan: WorkloadPlan, seen: live.Snapshot) -> None:
+    """Placement, gangs, topology and diagnosis are what the table says."""
+    engines = [one for one in placement(fleet(plan), seen) if any(rank["pod"] for rank in one["ranks"])]
+    assert [[rank["node"] for rank in one["ranks"]] for one in engines] == row.places()
+    assert [one["gang"]["honoured"] for one in engines] == row.gang, [one["gang"]["why"] for one in engines]
+    if row.pack:
+        assert [one["topology"]["honoured"] for one in engines] == [
+            _in_one_rack(one["nodes"], one["node_count"]) for one in engines
+        ]
+    assert waits(plan, seen) is row.waits
+    found = explain(plan, seen)
+    assert found.details["id"] == row.cause, found.cause
+    assert [words for words in row.says if words not in found.cause] == [], found.cause
+    assert found.remedy
+    assert "\n" not in found.cause + found.remedy
+
+
+def _in_one_rack(nodes: list[str], size: int) -> bool | None:
+    """By the racks a, b, a, b ... of the machines."""
+    racks = {int(name.rsplit("-", 1)[1]) % 2 for name in nodes}
+    if len(racks) > 1:
+        return False
+    return True if len(nodes) == size else None
 
 
 # -- objects made by hand ----------------------------------------------------------------------------------------------

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import readiness
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import explain, waits
-from ansible_collections.dynamo.multinode.plugins.module_utils.placement import placement
 
-from tests.unit.plugins.module_utils.recorded import UPSTREAM, Row, fleet, table
+from tests.unit.plugins.module_utils.recorded import UPSTREAM, Row, judge, table
 
 ROWS = table()
 ROOTS = ("dynamographdeployments", "podcliquesets", "leaderworkersets")
@@ -32,24 +30,7 @@ def test_recording(row: Row) -> None:
     verdict = readiness.ready(root)
     assert (verdict.ready, verdict.generic) == (row.ready, False), verdict.reason
 
-    engines = [one for one in placement(fleet(plan), seen) if any(rank["pod"] for rank in one["ranks"])]
-    assert [[rank["node"] for rank in one["ranks"]] for one in engines] == row.places()
-    assert [one["gang"]["honoured"] for one in engines] == row.gang, [one["gang"]["why"] for one in engines]
-    if row.pack:
-        assert all(one["topology"]["honoured"] is _in_one_rack(one["nodes"], one["node_count"]) for one in engines)
-
-    assert waits(plan, seen) is row.waits
-    found = explain(plan, seen)
-    assert found.details["id"] == row.cause, found.cause
-    assert [words for words in row.says if words not in found.cause] == [], found.cause
-    assert bool(found.remedy)
-    assert "\n" not in found.cause + found.remedy
-
-
-def _in_one_rack(nodes: list[str], size: int) -> bool | None:
-    """By the racks a, b, a, b ... of the machines."""
-    racks = {int(name.rsplit("-", 1)[1]) % 2 for name in nodes}
-    return False if len(racks) > 1 else True if len(nodes) == size else None
+    judge(row, plan, seen)
 
 
 def test_no_snapshot_is_left_out() -> None:
@@ -64,8 +45,6 @@ def test_no_snapshot_is_left_out() -> None:
 
 
 def _workloads(path: Path) -> list[tuple[str, str, str]]:
-    import json
-
     document = json.loads(path.read_text())
     if not isinstance(document, dict) or "objects" not in document:
         return []
