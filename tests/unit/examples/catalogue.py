@@ -51,13 +51,16 @@ class Example:
         """What is said in another way -> why."""
         return {name: why for item in self.told.get("differences", []) for name, why in item.items()}
 
-    def plan(self, orchestrator: str = "grove") -> FleetPlan:
-        """As the inventory has it, or on LWS and Volcano."""
+    def given(self) -> dict[str, Any]:
+        """What the role hands to the module."""
         given = {name.removeprefix("multinode_"): value for name, value in self.variables.items()}
         given["defaults"] = given.pop("workload_defaults", {})
-        if orchestrator == "lws":
-            given.update(orchestrator="lws", scheduler="volcano")
-        return load({**given, "machines": self.machines})
+        return {**given, "machines": self.machines}
+
+    def plan(self, orchestrator: str = "grove") -> FleetPlan:
+        """As the inventory has it, or on LWS and Volcano."""
+        lws = {"orchestrator": "lws", "scheduler": "volcano"} if orchestrator == "lws" else {}
+        return load({**self.given(), **lws})
 
 
 def examples() -> list[Example]:
