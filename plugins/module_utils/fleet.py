@@ -91,11 +91,13 @@ class Fleet:
                 slots = machine.gpu_count // gpus_per_node
                 if slots and (level is None or level in machine.domains):
                     domains.setdefault("" if level is None else machine.domains[level], []).append(slots)
-            self._fit[key] = sum(_engines(slots, node_count, spread) for slots in domains.values())
+            # Racks are mostly alike.
+            alike = Counter(tuple(sorted(slots)) for slots in domains.values())
+            self._fit[key] = sum(count * _engines(slots, node_count, spread) for slots, count in alike.items())
         return self._fit[key]
 
 
-def _engines(slots: list[int], node_count: int, spread: bool) -> int:
+def _engines(slots: Sequence[int], node_count: int, spread: bool) -> int:
     """Engines of ``node_count`` ranks on machines with so many free slots, one rank per machine where ``spread``."""
     total = sum(slots)
     if not spread:

@@ -229,23 +229,20 @@ def dynamo_planner(plan: WorkloadPlan) -> Iterator[Issue]:
 
 
 def dynamo_endpoint_picker(plan: WorkloadPlan) -> Iterator[Issue]:
-    """At most one, of an image that holds it, and none that would need the configuration of Dynamo before 1.5."""
+    """Of an image that holds it, and none that would need the configuration of Dynamo before 1.5."""
     if plan.choice.workload_api != "dynamo":
         return
-    pickers = [component for component in plan.workload.components if component.role == "epp"]
-    own = {path[1] for path, _image in _own_images(plan)}
-    for number, component in enumerate(pickers):
+    for component in plan.workload.components:
+        if component.role != "epp":
+            continue
         path = ("components", component.name)
-        if number:
-            message = f"is a second endpoint picker beside {pickers[0].name!r}; a deployment takes one"
-            yield Issue((*path, "role"), "epp", message, "")
         if _before(plan, 1, 5):
             message = (
                 f"is epp, and Dynamo {plan.dynamo_version} needs an eppConfig for it, which 1.5 forbids and this "
                 "collection does not write: upgrade to 1.5 or later"
             )
             yield Issue((*path, "role"), "epp", message, "MN-F14")
-        if component.name not in own:
+        if component.name not in {place[1] for place, _image in _own_images(plan)}:
             message = (
                 "names no image for main, and engine images hold no endpoint picker: "
                 "[{name: main, image: .../dynamo-frontend:X.Y.Z}]"

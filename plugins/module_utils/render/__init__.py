@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import TopologyBinding, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import dynamo, leaderworkerset, podcliqueset
 
 # Every kind of object that any target renders: where removal and leftovers look.
@@ -72,3 +74,37 @@ def scale_targets(plan: WorkloadPlan) -> list[tuple[str, str, str, str, int]]:
         for c in plan.components
         if not c.component.scaled
     ]
+
+
+def packed_as_it_is(plan: WorkloadPlan, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any] | None:
+    """``wanted`` anew, packed into its domain in the way in which ``live`` is; None where it already is.
+
+    Upstream fixes an object's topologyConstraint at its creation, and affinity serves as well: a ClusterTopologyBinding
+    that comes or goes later is no reason to replace a served model.
+    """
+    theirs, ours = _constraint(live), _constraint(wanted)
+    if (theirs is None) == (ours is None) or plan.pack_label is None:
+        return None
+    same = ("apiVersion", "kind")
+    for item in render(replace(plan, binding=theirs)):
+        if all(item[key] == wanted[key] for key in same) and item["metadata"]["name"] == wanted["metadata"]["name"]:
+            return item if _constraint(item) == theirs else None
+    return None
+
+
+def _constraint(obj: Mapping[str, Any]) -> TopologyBinding | None:
+    """The binding by which an object's engines are packed."""
+    spec = obj.get("spec") or {}
+    if obj["kind"] == "DynamoGraphDeployment":
+        name = (spec.get("topologyConstraint") or {}).get("clusterTopologyName")
+        found = [part["topologyConstraint"] for part in spec.get("components") or () if part.get("topologyConstraint")]
+    elif obj["kind"] == "PodCliqueSet":
+        groups = spec["template"].get("podCliqueScalingGroups") or ()
+        found = [group["topologyConstraint"] for group in groups if group.get("topologyConstraint")]
+        name = found[0].get("topologyName") if found else None
+    else:
+        return None
+    if not found or not name:
+        return None
+    pack = found[0].get("pack") or {}
+    return TopologyBinding(name, found[0].get("packDomain") or pack.get("required") or pack.get("preferred") or "")

@@ -140,11 +140,6 @@ def test_an_endpoint_picker_needs_an_image_that_holds_it() -> None:
     assert only(dynamo_problems(workload(component(), side))).path.endswith("components.epp.pod_spec.containers")
 
 
-def test_one_endpoint_picker_is_enough() -> None:
-    raw = workload(component(), PICKER, {**PICKER, "name": "other"})
-    assert "beside 'epp'" in only(dynamo_problems(raw)).message
-
-
 def test_f14_an_endpoint_picker_before_15_needs_what_is_forbidden_since() -> None:
     raw = workload(component(), PICKER)
     problem = only(dynamo_problems(raw, dynamo_version="1.4.2"))

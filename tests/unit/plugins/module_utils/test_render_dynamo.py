@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.dynamo.multinode.plugins.module_utils.render import scale_targets, scaled
+from ansible_collections.dynamo.multinode.plugins.module_utils.render import packed_as_it_is, scale_targets, scaled
 from ansible_collections.dynamo.multinode.plugins.module_utils.render.pod import f57_requests
 
 from tests.unit.plugins.module_utils.inputs import by_kind, component, dynamo, main, native, objects, values, workload
@@ -417,3 +417,46 @@ def test_f13_no_engine_without_command_and_arguments(backend: str) -> None:
     container = main(engine(found)["podTemplate"])
     assert container["command"]
     assert container["args"]
+
+
+@pytest.mark.parametrize("kind", ["DynamoGraphDeployment", "PodCliqueSet"])
+def test_a_served_engine_keeps_the_way_in_which_it_is_packed(kind: str) -> None:
+    """Upstream fixes it at creation; a binding that comes or goes later must not cost a served model."""
+    raw = workload(component(), topology={"pack": "rack"})
+    facts = bindings("topology.kubernetes.io/rack")
+
+    def planned(*given: dict[str, Any], **over: Any) -> Any:
+        if kind == "DynamoGraphDeployment":
+            return dynamo(*given, **over)
+        return native(*given, orchestrator="grove", scheduler="kai", **over)
+
+    bound, free, loose = planned(raw, facts=facts), planned(raw), planned(workload(component()))
+    with_binding, with_affinity, unpacked = (by_kind(plan, kind) for plan in (bound, free, loose))
+    assert with_binding != with_affinity
+    plan = bound.workloads[0]
+    assert packed_as_it_is(plan, with_binding, with_affinity) == with_affinity
+    assert packed_as_it_is(plan, with_binding, with_binding) is None
+    assert packed_as_it_is(free.workloads[0], with_affinity, with_binding) == with_binding
+    assert packed_as_it_is(free.workloads[0], with_affinity, with_affinity) is None
+    # Who wants no packing any more, or did not have it before, changes something.
+    assert packed_as_it_is(loose.workloads[0], unpacked, with_binding) is None
+
+
+def test_what_has_no_such_field_is_left_alone() -> None:
+    plan = native(workload(topology={"pack": "rack"}))
+    found = by_kind(plan, "LeaderWorkerSet")
+    assert packed_as_it_is(plan.workloads[0], found, found) is None
+
+
+def test_a_preference_cannot_be_kept_by_a_deployments_constraint() -> None:
+    facts = bindings("topology.kubernetes.io/rack")
+    bound = deployment(workload(component(), topology={"pack": "rack"}), facts=facts)
+    plan = dynamo(workload(component(), topology={"pack": "rack", "required": False}), facts=facts)
+    wanted = by_kind(plan, "DynamoGraphDeployment")
+    assert packed_as_it_is(plan.workloads[0], wanted, bound) is None
+
+
+@pytest.mark.parametrize("backend", ["sglang", "trtllm"])
+def test_min_available_and_adapters_have_nothing_to_do_with_the_engine(backend: str) -> None:
+    found = deployment(workload(component(replicas=2, min_available=2, autoscaling={"owner": "hpa"}), backend=backend))
+    assert (engine(found)["minAvailable"], engine(found)["scalingAdapter"]) == (2, {})
