@@ -190,6 +190,12 @@ cluster:
     queues:
       description: Queues of Volcano and of KAI.
       type: dict
+    topology_bindings:
+      description:
+        - Grove's ClusterTopologyBindings with their levels (C(domain), C(key)), the Topologies that schedulers look for, and
+          whether Grove calls them in sync.
+      type: list
+      elements: dict
     priority_classes:
       description: Names of the priority classes.
       type: list
