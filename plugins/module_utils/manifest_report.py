@@ -16,7 +16,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.components import
 from ansible_collections.dynamo.multinode.plugins.module_utils.report import _xml
 
 SCHEMA = "dynamo.multinode/manifest-check/v1"
-_HEAD = ("COMPONENT", "BACKEND", "ENGINES", "NODES", "GPUS", "DEGREES", "WIRED", "FINDINGS")
+_HEAD = ("  COMPONENT", "BACKEND", "ENGINES", "NODES", "GPUS", "DEGREES", "WIRED", "FINDINGS")
 Report = dict[str, Any]
 
 

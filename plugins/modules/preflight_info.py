@@ -31,6 +31,9 @@ options:
     type: list
     elements: path
     default: []
+  base_dir:
+    description: What relative O(paths) are relative to; findings name files from there.
+    type: path
   provider:
     description:
       - Which way the Dynamo operator takes where a manifest does not say so itself, V(grove) or V(lws).
@@ -204,19 +207,15 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def label(path: str) -> str:
-    """The path as a person who stands where the run was started would write it."""
-    start = os.environ.get("PWD", "").rstrip(os.sep) + os.sep
-    return path[len(start) :] if len(start) > 1 and path.startswith(start) else path
-
-
-def read(paths: Sequence[str]) -> tuple[list[tuple[str, Mapping[str, Any]]], list[Finding]]:
+def read(paths: Sequence[str], base: str) -> tuple[list[tuple[str, Mapping[str, Any]]], list[Finding]]:
     """The objects of all files, and what is wrong with the files. Raises OSError."""
     found: list[tuple[str, Mapping[str, Any]]] = []
     wrong: list[Finding] = []
-    for path in files(paths):
+    for path in files([os.path.join(base, path) for path in paths]):
         with open(path, encoding="utf-8", errors="replace") as handle:
-            objects, problems = parse(handle.read(), label(path))
+            text = handle.read()
+        inside = base and path.startswith(os.path.join(base, ""))
+        objects, problems = parse(text, os.path.relpath(path, base) if inside else path)
         found += objects
         wrong += problems
     return found, wrong
@@ -224,7 +223,7 @@ def read(paths: Sequence[str]) -> tuple[list[tuple[str, Mapping[str, Any]]], lis
 
 def check(params: Mapping[str, Any]) -> Report:
     """Reads, judges, and puts it all into one report. Raises OSError where a path cannot be read."""
-    objects, findings = read(params["paths"])
+    objects, findings = read(params["paths"], params["base_dir"] or "")
     objects += [("", one) for given in params["manifests"] for one in unpacked(given)]
     cases = manifest.cases(
         objects,
@@ -261,6 +260,7 @@ def main() -> None:
         argument_spec={
             "manifests": {"type": "list", "elements": "dict", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "base_dir": {"type": "path"},
             "provider": {"type": "str", "choices": ["auto", "grove", "lws"], "default": "auto"},
             "dynamo_version": {"type": "str"},
             "cluster": {"type": "dict"},

@@ -49,7 +49,8 @@ _POD_SPEC = _keys(
     "hostAliases hostIPC hostNetwork hostPID hostUsers hostname hostnameOverride imagePullSecrets nodeName "
     "nodeSelector os overhead preemptionPolicy priority priorityClassName readinessGates resources restartPolicy "
     "runtimeClassName schedulerName schedulingGates schedulingGroup securityContext serviceAccount serviceAccountName "
-    "setHostnameAsFQDN shareProcessNamespace subdomain terminationGracePeriodSeconds topologySpreadConstraints",
+    "setHostnameAsFQDN shareProcessNamespace subdomain terminationGracePeriodSeconds topologySpreadConstraints "
+    "workloadRef",
     affinity=_keys("nodeAffinity podAffinity podAntiAffinity"),
     containers=[_CONTAINER],
     initContainers=[_CONTAINER],

@@ -76,6 +76,11 @@ def test_commands_that_are_no_script(command: tuple[str, ...]) -> None:
     assert one(command=command).engine.degrees is None
 
 
+def test_the_mpi_launcher_is_looked_through() -> None:
+    script = "trtllm-llmapi-launch python3 -m dynamo.trtllm --tensor-parallel-size 16"
+    assert degrees(one(script, command=SHELL).engine) == (16, 1, 1, 1)
+
+
 def test_a_script_that_passes_its_arguments_on() -> None:
     command = ("/bin/sh", "-c", 'exec "$0" "$@" --node-rank "$((GROVE_PCLQ_POD_INDEX + 1))"', *VLLM)
     assert degrees(one("-tp", "16", command=command).engine) == (16, 1, 1, 1)
