@@ -21,6 +21,7 @@ description:
   - When the API server refuses some objects, the others are applied, and the module fails with one line for each object
     that was refused.
   - Fields that were applied before and are no longer given are removed.
+  - While it waits, an action plugin of the same name prints how far each object is; see O(progress).
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
 requirements:
@@ -67,6 +68,47 @@ options:
     description: Seconds to wait.
     type: int
     default: 300
+  wait_stable_seconds:
+    description:
+      - Take something for ready only when it has been so for this many seconds without a break. For kinds that flap.
+    type: int
+    default: 0
+  progress:
+    description:
+      - While waiting, print a line for each change of an object's state, and a sign of life after so many seconds.
+      - V(0) prints nothing; then the whole wait is one call of the module. So it is with C(async), in check mode, and
+        where there is nothing to wait for.
+    type: int
+    default: 30
+  result_file:
+    description:
+      - A file on the machine where the module runs, to which the whole result is written as JSON. Not written in check
+        mode.
+      - A result of more than 100 objects, or 64 KiB, is returned without the details of objects in which nothing is
+        wrong, and says so in RV(left_out), because AWX cuts large events. This file has them.
+    type: path
+  applyset:
+    description:
+      - The ApplySet (KEP-3659) to which the objects belong, so that those which are no longer named can be found.
+      - Its parent, a ConfigMap, is made where it is missing. Its namespace must exist.
+    type: dict
+    suboptions:
+      name:
+        description: The name of the ConfigMap.
+        type: str
+        required: true
+      namespace:
+        description: Its namespace.
+        type: str
+        required: true
+  prune:
+    description:
+      - Delete what is a member of O(applyset) and is no longer among O(objects).
+      - Nothing is pruned when O(objects) is empty, or when not everything could be applied.
+      - Namespaces, volumes, claims and custom resource definitions are never pruned.
+      - Check mode lists what would be deleted.
+    type: bool
+    default: false
   force_conflicts:
     description: Take over fields that another manager set, instead of failing with the name of the field and its owner.
     type: bool
@@ -153,6 +195,19 @@ objects:
     generic:
       description: Whether it was judged by generic rules, because its kind has none of its own.
       type: bool
+summary:
+  description: How many objects there are by what became of them.
+  returned: always, except when the cluster could not be asked at all
+  type: dict
+  sample: {created: 4, unchanged: 12}
+result_file:
+  description: The file that holds the whole result.
+  returned: when O(result_file) was given and written
+  type: str
+left_out:
+  description: What a large result does not contain, and where it is.
+  returned: when the result is large
+  type: str
 requests:
   description: How many requests were sent to the API server.
   returned: when the cluster could be asked
@@ -174,9 +229,29 @@ def main() -> None:
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 300},
             "force_conflicts": {"type": "bool", "default": False},
+            "wait_stable_seconds": {"type": "int", "default": 0},
+            "progress": {"type": "int", "default": 30},
+            "result_file": {"type": "path"},
+            "applyset": {
+                "type": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "namespace": {"type": "str", "required": True},
+                },
+            },
+            "prune": {"type": "bool", "default": False},
+            "_slice": {"type": "dict"},
         },
         supports_check_mode=True,
     )
+    one = module.params["_slice"] or {}
+    if "result" in one:  # put together by the action plugin; only to be stored
+        objects.Answer(
+            {key: value for key, value in one["result"].items() if key not in ("failed", "msg")},
+            one["result"].get("msg"),
+        ).exit(module)
+    if module.params["prune"] and not module.params["applyset"]:
+        module.fail_json(msg="prune: needs applyset, the set to prune within")
     try:
         answer = objects.ensure(Client.from_params(module.params), module.params, check=module.check_mode)
     except KubeError as error:

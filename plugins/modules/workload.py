@@ -19,8 +19,9 @@ description:
   - Writes only what differs; when nothing differs, it reads one list per kind and namespace and writes nothing.
   - What is not ready by its deadline is diagnosed; the message has one line for each workload, with the cause and what
     to do about it.
-  - A change that cannot be made in place (another C(node_count)) needs consent, because the served model is deleted and
-    created again.
+  - A change that cannot be made in place (another C(node_count), another set of components) needs consent, because the
+    served model is deleted and created again.
+  - While it waits, an action plugin of the same name prints how far each workload is; see O(progress).
 extends_documentation_fragment:
   - dynamo.multinode.workloads
   - kubernetes.core.k8s_auth_options
@@ -53,6 +54,48 @@ options:
       - C(timeouts.scheduled) of a workload still applies where it is shorter. A workload with a pod that has no node by
         then is given up.
     type: int
+  wait_stable_seconds:
+    description:
+      - Take something for ready only when it has been so for this many seconds without a break. For kinds that flap.
+    type: int
+    default: 0
+  progress:
+    description:
+      - While waiting, print a line for each change of a workload's state, and a sign of life after so many seconds.
+      - V(0) prints nothing; then the whole wait is one call of the module. So it is with C(async), in check mode, and
+        where there is nothing to wait for.
+    type: int
+    default: 30
+  result_file:
+    description:
+      - A file on the machine where the module runs, to which the whole result is written as JSON. Not written in check
+        mode.
+      - A result of more than 100 objects, or 64 KiB, is returned without the details of objects in which nothing is
+        wrong, and says so in RV(left_out), because AWX cuts large events. This file has them.
+    type: path
+  applyset:
+    description:
+      - The ApplySet (KEP-3659) to which the objects of the workloads belong, so that those which are no longer named
+        can be found.
+      - Its parent, a ConfigMap, is made where it is missing. Its namespace must exist.
+    type: dict
+    suboptions:
+      name:
+        description: The name of the ConfigMap.
+        type: str
+        required: true
+      namespace:
+        description: Its namespace.
+        type: str
+        required: true
+  prune:
+    description:
+      - Delete what is a member of O(applyset) and is no longer among the objects of O(workloads).
+      - Nothing is pruned when O(workloads) is empty, or when not everything could be applied.
+      - Namespaces, volumes, claims and custom resource definitions are never pruned.
+      - Check mode lists what would be deleted.
+    type: bool
+    default: false
   force_conflicts:
     description: Take over fields that another manager set, instead of failing with the name of the field and its owner.
     type: bool
@@ -154,6 +197,11 @@ workloads:
     details:
       description: What the diagnosis found, as data.
       type: dict
+others:
+  description: What became of objects that belong to no workload, pruned ones for example.
+  returned: when the workloads could be read
+  type: list
+  elements: dict
 lines:
   description: What became of each workload, a line each, to be shown.
   returned: when the workloads could be read
@@ -171,6 +219,19 @@ plan:
   description: What was derived from the workloads, as M(dynamo.multinode.workload_plan) returns it.
   returned: when the workloads could be read, and none of them failed
   type: dict
+summary:
+  description: How many objects there are by what became of them.
+  returned: always, except when the cluster could not be asked at all
+  type: dict
+  sample: {created: 4, unchanged: 12}
+result_file:
+  description: The file that holds the whole result.
+  returned: when O(result_file) was given and written
+  type: str
+left_out:
+  description: What a large result does not contain, and where it is.
+  returned: when the result is large
+  type: str
 requests:
   description: How many requests were sent to the API server.
   returned: when the cluster could be asked
@@ -179,7 +240,7 @@ requests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube import rollout
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import objects, rollout
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import AUTH_ARGS, Client, KubeError
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_args import WORKLOAD_ARGS
 
@@ -192,12 +253,32 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int"},
             "force_conflicts": {"type": "bool", "default": False},
+            "wait_stable_seconds": {"type": "int", "default": 0},
+            "progress": {"type": "int", "default": 30},
+            "result_file": {"type": "path"},
+            "applyset": {
+                "type": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "namespace": {"type": "str", "required": True},
+                },
+            },
+            "prune": {"type": "bool", "default": False},
+            "_slice": {"type": "dict"},
             "create_namespaces": {"type": "bool", "default": True},
             "remove_namespaces": {"type": "bool", "default": False},
             "cluster": {"type": "dict"},
         },
         supports_check_mode=True,
     )
+    one = module.params["_slice"] or {}
+    if "result" in one:  # put together by the action plugin; only to be stored
+        objects.Answer(
+            {key: value for key, value in one["result"].items() if key not in ("failed", "msg")},
+            one["result"].get("msg"),
+        ).exit(module)
+    if module.params["prune"] and not module.params["applyset"]:
+        module.fail_json(msg="prune (multinode_prune): needs applyset (multinode_applyset), the set to prune within")
     try:
         answer = rollout.roll_out(Client.from_params(module.params), module.params, check=module.check_mode)
     except KubeError as error:

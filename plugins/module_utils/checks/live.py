@@ -79,7 +79,7 @@ def _dynamo_topology(wanted: Object, live: Object) -> Iterator[Finding]:
     for key in ("backendFramework", "topologyConstraint"):
         yield from _fixed(wanted, live, wanted["spec"], live["spec"], ("f:spec",), key, "")
     for name in sorted(set(new) & set(old)):
-        path = ("f:spec", "f:components", f'k:{{"name":"{name}"}}')
+        path: tuple[str, ...] = ("f:spec", "f:components", f'k:{{"name":"{name}"}}')
         for key in _FIXED:
             yield from _fixed(wanted, live, new[name], old[name], path, key, f"{name}: ")
 
@@ -95,7 +95,7 @@ def _clique_topology(wanted: Object, live: Object) -> Iterator[Finding]:
     for key in ("cliqueStartupType", "topologyConstraint"):
         yield from _fixed(wanted, live, new, old, ("f:spec", "f:template"), key, "")
     for name in cliques:
-        path = ("f:spec", "f:template", "f:cliques", f'k:{{"name":"{name}"}}')
+        path: tuple[str, ...] = ("f:spec", "f:template", "f:cliques", f'k:{{"name":"{name}"}}')
         yield from _fixed(wanted, live, cliques[name], before[name], path, "topologyConstraint", f"{name}: ")
         spec = (cliques[name].get("spec") or {}, before[name].get("spec") or {})
         yield from _fixed(wanted, live, *spec, (*path, "f:spec"), "minAvailable", f"{name}: ")
@@ -107,10 +107,10 @@ def _clique_topology(wanted: Object, live: Object) -> Iterator[Finding]:
         return
     for name, group in groups.items():
         # An atomic list: where the group is ours, so is everything in it
-        path = ("f:spec", "f:template", "f:podCliqueScalingGroups")
+        atomic = ("f:spec", "f:template", "f:podCliqueScalingGroups")
         for key in ("minAvailable", "topologyConstraint"):
             if key in group or key == "topologyConstraint":
-                yield from _fixed(wanted, live, group, were[name], path, key, f"{name}: ")
+                yield from _fixed(wanted, live, group, were[name], atomic, key, f"{name}: ")
 
 
 def f102_provider(wanted: Object, live: Object) -> Iterator[Finding]:
@@ -164,8 +164,8 @@ def f105_all_workers(wanted: Object, live: Object) -> Iterator[Finding]:
             "MN-F105",
             "warning",
             _subject(wanted),
-            f"the edit to {', '.join(touched)} restarts all workers ({', '.join(workers)}), without surge: the model is "
-            "not served meanwhile",
+            f"the edit to {', '.join(touched)} restarts all workers ({', '.join(workers)}), without surge: the model "
+            "is not served meanwhile",
             _MEANWHILE,
         )
 

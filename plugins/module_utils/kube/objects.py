@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube import wait as waiting
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import Client
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices import Waited, watch
+from ansible_collections.dynamo.multinode.plugins.module_utils.large import shrink, store
+from ansible_collections.dynamo.multinode.plugins.module_utils.progress import finish_objects, object_keys
 
-SHOWN_FAILURES = 20
+# Nothing of these is there to become ready
+OVER = ("failed", "deleted", "kept", "would_create")
 
 
 @dataclass
@@ -27,18 +30,35 @@ class Answer:
     warnings: list[str] = field(default_factory=list)
 
     def exit(self, module: Any) -> None:
-        """End the AnsibleModule with this answer."""
+        """End the AnsibleModule with this answer; a large one with its details in ``result_file``."""
         for warning in self.warnings:
             module.warn(warning)
         if not module._diff:
             self.result.pop("diff", None)
+        if "_slice" not in self.result:  # otherwise it is not the end yet
+            path = module.params.get("result_file")
+            if path and not module.check_mode:
+                try:
+                    store(self.result, path)
+                except OSError as error:
+                    module.warn(f"result_file: cannot be written: {error}")
+                    path = None
+            self.result = shrink(self.result, None if module.check_mode else path)
         if self.failure is not None:
             module.fail_json(msg=self.failure, **self.result)
         module.exit_json(**self.result)
 
 
 def ensure(client: Client, params: Mapping[str, Any], *, check: bool = False) -> Answer:
-    """The module's whole work; ``params`` are its options. Raises KubeError when nothing could be tried."""
+    """The module's whole work; ``params`` are its options. Raises KubeError when nothing could be tried.
+
+    With ``params["_slice"]`` ({"seconds", "elapsed", "state"}) only one slice of the wait, the first after the apply:
+    ``_slice`` of the result is then a progress.Slice, and the caller puts the answer together.
+    """
+    one: Mapping[str, Any] | None = params.get("_slice")
+    if one is not None and one.get("state"):
+        waited = [(str(key), Waited.from_state(state)) for key, state in one["state"]]
+        return Answer({"changed": False, "_slice": _slice(client, params, waited, one), "requests": client.requests})
     objects: Sequence[Mapping[str, Any]] = params["objects"]
     timeout = float(params["wait_timeout"])
     if params["state"] == "absent":
@@ -46,52 +66,70 @@ def ensure(client: Client, params: Mapping[str, Any], *, check: bool = False) ->
         if malformed:
             return Answer({"changed": False, "objects": [], "diff": []}, f"objects: one {malformed[0]}")
         results = engine.remove(client, objects, check=check, wait_timeout=timeout, wait_gone=params["wait"])
-        return _answer(client, results, {})
+        answer = _answer(client, results)
+        answer.failure = finish_objects(answer.result, {})
+        return answer
     applyset, prune = params.get("applyset") or None, bool(params.get("prune"))
     if prune and not applyset:
         return Answer({"changed": False, "objects": [], "diff": []}, "prune: needs applyset, the set to prune within")
     results = engine.apply(
         client, objects, check=check, force=params["force_conflicts"], applyset=applyset, prune=prune
     )
-    outcomes: dict[waiting.Ref, waiting.Outcome] = {}
-    if params["wait"] and not check:
-        outcomes = engine.wait_for(client, results, timeout=timeout)
-    answer = _answer(client, results, outcomes)
+    answer = _answer(client, results)
     if prune and not objects:
         answer.warnings.append("objects is empty: nothing is pruned, lest a mistake empty the cluster")
+    progress: dict[str, Any] = {"settled": {}}
+    if params["wait"] and not check:
+        keys = object_keys(answer.result["objects"])
+        waited = [(key, Waited.of(result, timeout)) for key, result in zip(keys, results) if result.action not in OVER]
+        progress = _slice(client, params, waited, one)
+        answer.result["requests"] = client.requests
+        if one is not None:
+            answer.result["_slice"] = progress
+    if one is None:
+        answer.failure = finish_objects(answer.result, progress["settled"])
     return answer
 
 
-def _answer(client: Client, results: Iterable[Result], outcomes: Mapping[waiting.Ref, waiting.Outcome]) -> Answer:
-    entries, failures, warnings, diffs = [], [], [], []
+def _slice(
+    client: Client, params: Mapping[str, Any], waited: Sequence[tuple[str, Waited]], one: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Wait, for one slice or to the end: a progress.Slice."""
+    elapsed = watch(
+        client,
+        [each for _key, each in waited],
+        elapsed=float(one["elapsed"]) if one else 0.0,
+        seconds=float(one["seconds"]) if one else None,
+        stable_seconds=float(params.get("wait_stable_seconds") or 0),
+    )
+    still = [(key, each) for key, each in waited if each.open]
+    return {
+        "state": [(key, each.to_state()) for key, each in still] or None,
+        "elapsed": elapsed,
+        "standing": {key: {"text": each.reason, "limit": each.limit, "reason": ""} for key, each in still},
+        "settled": {
+            key: {
+                "ready": each.ready,
+                "text": f"{'ready' if each.ready else 'not ready'}: {each.reason}",
+                "seconds": each.seconds,
+                "answer": {"ready": each.ready, "reason": each.reason, "generic": each.generic},
+            }
+            for key, each in waited
+            if not each.open
+        },
+    }
+
+
+def _answer(client: Client, results: Iterable[Result]) -> Answer:
+    """What is known before the wait."""
+    entries, warnings, diffs = [], [], []
     changed = False
     for result in results:
-        entry = result.to_dict()
-        outcome = outcomes.get(result.ref)
-        entry["ready"] = outcome.ready if outcome else None
-        entry["reason"] = outcome.reason if outcome else None
-        entry["generic"] = outcome.generic if outcome else None
-        entries.append(entry)
+        entries.append({**result.to_dict(), "ready": None, "reason": None, "generic": None})
         changed = changed or result.changed
-        if result.error:
-            failures.append(f"{result.ref}: {result.error}")
-        elif outcome is not None and not outcome.ready:
-            failures.append(f"{result.ref}: not ready after {outcome.seconds:.0f} s: {outcome.reason}")
         warnings += [f"{result.ref}: {warning}" for warning in result.warnings]
         if result.diff is not None:
             diffs.append({"before_header": str(result.ref), "after_header": str(result.ref), **result.diff})
     answer = Answer({"changed": changed, "objects": entries, "diff": diffs, "requests": client.requests})
     answer.warnings = warnings
-    if failures:
-        answer.failure = summary(failures, len(entries), "objects")
     return answer
-
-
-def summary(failures: Sequence[str], total: int, noun: str) -> str:
-    """One line per failure under one line that counts them; long lists are cut (all are in the return value)."""
-    shown = list(failures[:SHOWN_FAILURES])
-    if len(failures) > SHOWN_FAILURES:
-        shown.append(f"and {len(failures) - SHOWN_FAILURES} more")
-    if total == 1 and len(shown) == 1:
-        return shown[0]
-    return "\n".join([f"{len(failures)} of {total} {noun} failed:", *shown])

@@ -2,46 +2,98 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What upstream cannot change in place: such a change means deleting a served model and creating it again. Pure."""
+"""What would be done to each object: create, change, replace, nothing; and what of it is somebody else's. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks import live as checks
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.ownership import own_entry, why_write
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGER
 
 Object = Mapping[str, Any]
+# A key, or what names the member of a list: ("spec", "components", {"name": "decode"}, "replicas")
+Path = Sequence[Union[str, Mapping[str, str]]]
+SHOWN_REASONS = 5
 
 
-def why_replace(wanted: Object, live: Object) -> str | None:
-    """Why ``live`` cannot become ``wanted`` in place, as one phrase; None when it can."""
-    rule = {"LeaderWorkerSet": _leader_worker_set, "DynamoGraphDeployment": _dynamo_deployment}.get(wanted["kind"])
-    return rule(wanted, live) if rule is not None else None
+@dataclass(frozen=True)
+class Step:
+    """What is to be done to one object. ``action``: create, change, replace, delete, nothing; ``why``: paths that
+    differ, or what cannot be changed in place."""
+
+    ref: Ref
+    action: str
+    why: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.ref.kind, "name": self.ref.name, "action": self.action, "why": list(self.why)}
 
 
-def _leader_worker_set(wanted: Object, live: Object) -> str | None:
-    # Its webhook admits another size, but then one group at a time is torn down and made anew with another gang
-    # (a PodGroup's minMember): a served model is lost all the same, half of it at a time
-    new, old = (_size(obj) for obj in (wanted, live))
-    return f"node_count {old} cannot become {new} in place" if new != old else None
+def step(ref: Ref, wanted: Object, live: Object | None) -> Step:
+    """The step for one object, with the findings about it."""
+    if live is None:
+        return Step(ref, "create")
+    findings = checks.run(wanted, live)
+    fixed = tuple(f"{finding.message} ({finding.id})" for finding in findings if finding.severity == "error")
+    if fixed:
+        return Step(ref, "replace", fixed, findings)
+    reasons = why_write(wanted, live, MANAGER)
+    if len(reasons) > SHOWN_REASONS:
+        reasons = [*reasons[:SHOWN_REASONS], f"and {len(reasons) - SHOWN_REASONS} more"]
+    return Step(ref, "change" if reasons else "nothing", tuple(reasons), findings)
 
 
-def _size(obj: Object) -> int:
-    return int(((obj.get("spec") or {}).get("leaderWorkerTemplate") or {}).get("size") or 1)
+def leave_to_its_owner(wanted: dict[str, Any], live: Object, path: Path) -> Any:
+    """The value that something else has set at ``path``, which ``wanted`` no longer contradicts; None: there is none.
+
+    While the number is still ours, leaving it out would reset it: the live one is sent again. Once another manager
+    has taken it, it is left out, so that neither a conflict nor a change of owner can come of it.
+    """
+    value = _at(live, path)
+    holder = _at(wanted, path[:-1])
+    key = path[-1]
+    if value is None or not isinstance(holder, dict) or not isinstance(key, str) or key not in holder:
+        return None
+    if _may_be_ours(live, path):
+        holder[key] = value
+    else:
+        del holder[key]
+    return value
 
 
-def _dynamo_deployment(wanted: Object, live: Object) -> str | None:
-    # Refused by Dynamo 1.6; admitted by 1.5 and then refused by Grove, or doubled on LWS (observed.md 2)
-    new, old = _node_counts(wanted), _node_counts(live)
-    changes = [
-        f"{name}: node_count {old[name]} cannot become {new[name]} in place"
-        for name in sorted(new)
-        if name in old and new[name] != old[name]
-    ]
-    return "; ".join(changes) or None
+def _at(obj: Any, path: Path) -> Any:
+    for name in path:
+        if isinstance(name, str):
+            obj = obj.get(name) if isinstance(obj, Mapping) else None
+        else:
+            members = obj if isinstance(obj, list) else []
+            obj = next((one for one in members if name.items() <= one.items()), None)
+    return obj
 
 
-def _node_counts(obj: Object) -> dict[str, int]:
-    return {
-        str(component.get("name")): int((component.get("multinode") or {}).get("nodeCount") or 1)
-        for component in (obj.get("spec") or {}).get("components") or []
-    }
+def _may_be_ours(live: Object, path: Path) -> bool:
+    """Whether we own the field, alone or with others; where nothing can be said, sending the live value is safe."""
+    entry = own_entry(live, MANAGER)
+    if entry is None:
+        return True
+    tree: Any = entry.get("fieldsV1") or {}
+    for name in path:
+        if not tree:
+            return True  # a list or map that is ours as a whole
+        known = "f:" + name if isinstance(name, str) else next((key for key in tree if _is_key(key, name)), "")
+        if known not in tree:
+            return False
+        tree = tree[known]
+    return True
+
+
+def _is_key(field: str, member: Mapping[str, str]) -> bool:
+    return field.startswith("k:") and json.loads(field[2:]) == dict(member)

@@ -8,55 +8,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import spec_args
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import removal, serving
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Result, Review
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, ApiError, Client
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import diagnose
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import facts
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.objects import Answer, summary
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import namespace_contents
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.replace import why_replace
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import OnChange, Outcome, Ref
-from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY, WORKLOAD_LABEL
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.objects import Answer
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.replace import Path, Step, leave_to_its_owner, step
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.scaling import scale
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.serving import Pending, Serving
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices import Waited
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import OnChange, Ref
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import WORKLOAD_LABEL
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
-from ansible_collections.dynamo.multinode.plugins.module_utils.render import KINDS, render
+from ansible_collections.dynamo.multinode.plugins.module_utils.progress import finish_workloads, summary
+from ansible_collections.dynamo.multinode.plugins.module_utils.render import KINDS, render, scale_targets, scaled
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import SpecError
 
-OWN = f"{MANAGED_BY}={FIELD_MANAGER}"
-# What is not deleted with a workload: somebody's data
-KEPT = "PersistentVolumeClaim"
-# What is waited for; claims and Services are ready when their pods are
-SERVED = ("LeaderWorkerSet", "DynamoGraphDeployment")
-CHOICES = ("orchestrator", "scheduler", "workload_api")
-REMOVE_TIMEOUT = 600.0
+# What runs engines, and so holds GPUs and is waited for; what else there is, is ready when their pods are
+SERVED = ("LeaderWorkerSet", "PodCliqueSet", "DynamoGraphDeployment")
 
 
 @dataclass
 class _Rollout:
-    """One workload on its way: its plan, its objects' results and how its wait ended."""
+    """One workload on its way: its plan, what is to be done to its objects, and what became of them."""
 
     plan: WorkloadPlan
     objects: list[dict[str, Any]]
     results: list[Result] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    all_bound: bool = False
+    steps: list[Step] = field(default_factory=list)
     cause: str | None = None
     remedy: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)
     # what earlier runs made for it, and the inventory no longer asks for
     leftovers: list[Ref] = field(default_factory=list)
+    # component -> the number that an autoscaler has set
+    replicas: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return f"{self.plan.namespace}/{self.plan.name}"
-
-    @property
-    def pods(self) -> int:
-        return sum(component.replicas * component.node_count for component in self.plan.components)
 
     @property
     def served(self) -> list[Result]:
@@ -75,35 +68,49 @@ class _Rollout:
             return "created"
         return "unchanged" if actions <= {"unchanged"} else "changed"
 
+    def pending(self, wait_timeout: int | None) -> Pending:
+        scheduled, ready = serving.limits(self.plan, wait_timeout)
+        objects = [Waited.of(result, scheduled) for result in self.served if result.action != "failed"]
+        return Pending(self.plan, objects, ready, replicas=self.replicas)
+
     def to_dict(self, waited: bool) -> dict[str, Any]:
-        ready = None
-        if waited and not self.cause:
-            ready = all(outcome.ready for outcome in self.outcomes)
-        elif waited:
-            ready = False
         return {
             "name": self.plan.name,
             "namespace": self.plan.namespace,
             "api": self.plan.api,
             "action": self.action,
-            "ready": ready,
+            "ready": False if waited and self.cause else None,
             "engines": sum(component.replicas for component in self.plan.components if component.total_gpus),
             "total_gpus": self.plan.demand,
+            "steps": [one.to_dict() for one in self.steps],
             "objects": [result.to_dict() for result in self.results],
             "cause": self.cause,
             "remedy": self.remedy,
-            "details": self.details,
+            "details": {},
         }
 
 
 def roll_out(
     client: Client, params: Mapping[str, Any], *, check: bool = False, on_change: OnChange | None = None
 ) -> Answer:
-    """The module's whole work; ``params`` are its options. Raises KubeError when the cluster cannot be asked."""
+    """The module's whole work; ``params`` are its options. Raises KubeError when the cluster cannot be asked.
+
+    With ``params["_slice"]`` ({"seconds", "elapsed", "state"}) only one slice of the wait, the first after the apply:
+    ``_slice`` of the result is then a progress.Slice, and the caller puts the answer together.
+    """
+    one: Mapping[str, Any] | None = params.get("_slice")
+    levels = params.get("topology_levels") or None
+    if one is not None and one.get("state"):
+        waiting = serving.resume(client, params, one["state"], levels=levels, elapsed=float(one["elapsed"]))
+        settled = waiting.wait(float(one["seconds"]))
+        result = _slice(waiting, settled, waiting.next_state(one["state"]))
+        return Answer({"changed": False, "_slice": result, "requests": client.requests})
+    found = _facts(client, params)
     try:
-        fleet = spec_args.load(params, _facts(client, params))
+        fleet = spec_args.load(params, found)
     except SpecError as error:
-        return Answer({"changed": False, "workloads": [], "findings": [], "requests": client.requests}, str(error))
+        nothing = {"changed": False, "workloads": [], "findings": [], "requests": client.requests}
+        return Answer(nothing, str(error))
     rollouts = [_Rollout(plan, render(plan)) for plan in fleet.workloads]
     errors = [finding for finding in fleet.findings if finding.severity == "error"]
     if check and not all(client.serves(*kind) for kind in _kinds(rollouts)):
@@ -111,23 +118,45 @@ def roll_out(
         errors = [finding for finding in errors if finding.stage == "spec"]
     if errors:
         answer = _answer(client, fleet, [], [], [], waited=False)
+        finish_workloads(answer.result, {})
+        del answer.result["plan"]
         answer.failure = summary([str(finding) for finding in errors], len(fleet.workloads), "workloads")
         return answer
-    gone, removed = _remove(client, fleet, check=check, wait=bool(params["wait"]))
+    gone, removed = removal.remove(client, fleet, check=check, wait=bool(params["wait"]))
     if params.get("remove_namespaces") and not any(result.error for result in removed):
-        removed += _remove_namespaces(client, fleet, removed, check=check, wait=bool(params["wait"]))
-    _apply(client, rollouts, params, check)
+        removed += removal.remove_namespaces(client, fleet, removed, check=check, wait=bool(params["wait"]))
+    removed += _apply(client, rollouts, params, check)
     waited = bool(params["wait"]) and not check
+    answer = _answer(client, fleet, rollouts, gone, removed, waited)
+    settled = {}
     if waited:
-        _wait(client, rollouts, params, on_change)
-    return _answer(client, fleet, rollouts, gone, removed, waited)
+        limit = params.get("wait_timeout")
+        pending = [rollout.pending(limit) for rollout in rollouts if rollout.cause is None]
+        stable = float(params.get("wait_stable_seconds") or 0)
+        waiting = Serving(client, pending, levels=levels, stable_seconds=stable)
+        settled = waiting.wait(float(one["seconds"]) if one else None, on_change)
+        if one is not None:
+            answer.result["_slice"] = _slice(waiting, settled, waiting.to_state(params, fleet, found))
+        answer.result["requests"] = client.requests
+    if one is None:
+        answer.failure = finish_workloads(answer.result, settled)
+    return answer
+
+
+def _slice(waiting: Serving, settled: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "state": state if waiting.pending else None,
+        "elapsed": waiting.elapsed,
+        "standing": waiting.standing() if waiting.pending else {},
+        "settled": settled,
+    }
 
 
 def _facts(client: Client, params: Mapping[str, Any]) -> dict[str, Any] | None:
     """The cluster's facts, where a choice is left to it; otherwise it need not be read (nor be readable)."""
     if params.get("cluster"):
         return dict(params["cluster"])
-    if all((params.get(choice) or "auto") != "auto" for choice in CHOICES):
+    if all((params.get(choice) or "auto") != "auto" for choice in serving.CHOICES):
         return None
     return dict(facts(client, params.get("topology_levels") or None))
 
@@ -139,7 +168,8 @@ def _kinds(rollouts: Iterable[_Rollout]) -> set[tuple[str, str]]:
 # -- write ------------------------------------------------------------------------------------------------------
 
 
-def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, Any], check: bool) -> None:
+def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, Any], check: bool) -> list[Result]:
+    """Apply all at once; what belongs to no workload (pruned, the ApplySet's parent) is given back."""
     owners = {Ref.of(obj): rollout for rollout in rollouts for obj in rollout.objects}
     results = engine.apply(
         client,
@@ -148,192 +178,127 @@ def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, An
         force=params["force_conflicts"],
         create_namespaces=params["create_namespaces"],
         may_be_missing=_kinds(rollouts),
-        review=lambda items, others: _review(items, others, owners),
-        replace_timeout=REMOVE_TIMEOUT,
+        review=lambda items, others: _review(client, items, others, owners),
+        replace_timeout=removal.TIMEOUT,
+        applyset=params.get("applyset") or None,
+        prune=bool(params.get("prune")),
     )
     namespaces: dict[str, Result] = {}
+    rest: list[Result] = []
     for result in results:
         owner = owners.get(result.ref)
         if owner is not None:
             owner.results.append(result)
         elif result.kind == "Namespace":
             namespaces[result.name] = result
+        else:
+            rest.append(result)
+    pruned = {result.ref for result in rest if result.action == "deleted"}
     for rollout in rollouts:
         created = namespaces.pop(rollout.plan.namespace, None)  # told once, with the first workload that needs it
         if created is not None:
             rollout.results.insert(0, created)
+        rollout.leftovers = [ref for ref in rollout.leftovers if ref not in pruned]
         if rollout.plan.workload.replace == "allow" and rollout.cause is None:
-            rollout.results += engine.remove(client, rollout.leftovers, check=check, wait_timeout=REMOVE_TIMEOUT)
+            rollout.results += engine.remove(client, rollout.leftovers, check=check, wait_timeout=removal.TIMEOUT)
+            rollout.steps += [Step(ref, "delete", ("is no longer asked for",)) for ref in rollout.leftovers]
             rollout.leftovers = []
+        known = {one.ref for one in rollout.steps}
+        rollout.steps += [
+            Step(result.ref, "create")
+            for result in rollout.results
+            if result.action == "would_create" and result.ref not in known
+        ]
+        if rollout.cause is None:
+            rollout.results += scale(client, scale_targets(rollout.plan), check=check).values()
         failures = [f"{result.ref}: {result.error}" for result in rollout.results if result.error]
         if failures and rollout.cause is None:
             rollout.cause = "; ".join(failures)
             rollout.remedy = "correct what the API server refuses and run again; what is unchanged costs nothing"
+    return rest + list(namespaces.values())
+
+
+Items = Sequence[tuple[Ref, Mapping[str, Any], "Mapping[str, Any] | None"]]
 
 
 def _review(
-    items: Sequence[tuple[Ref, Mapping[str, Any], Mapping[str, Any] | None]],
-    others: Sequence[Mapping[str, Any]],
-    owners: Mapping[Ref, _Rollout],
+    client: Client, items: Items, others: Sequence[Mapping[str, Any]], owners: Mapping[Ref, _Rollout]
 ) -> Review:
     """Replace only with consent; without it nothing of that workload is written."""
     review = Review()
-    by_name = {(owner.plan.namespace, owner.plan.name): owner for owner in owners.values()}
-    for obj in others:
-        meta = obj["metadata"]
-        served = by_name.get((meta["namespace"], meta["labels"].get(WORKLOAD_LABEL, "")))
-        if served is not None and obj["kind"] != KEPT:
-            served.leftovers.append(Ref.of(obj))
-    for ref, wanted, live in items:
-        why = why_replace(wanted, live) if live is not None else None
-        if why is None:
+    mine = [(ref, wanted, live) for ref, wanted, live in items if ref in owners]
+    _leave_replicas(mine, owners)
+    for ref, wanted, live in mine:
+        owner, found = owners[ref], step(ref, wanted, live)
+        owner.steps.append(found)
+        if found.action != "replace":
             continue
-        owner = owners[ref]
+        why = "; ".join(found.why)
         if owner.plan.workload.replace == "allow":
             review.replaced[ref] = why
             continue
         owner.cause = f"{ref}: {why}"
-        owner.remedy = (
-            "set replace: allow on the workload (or multinode_replace) to delete it and create it again, which "
-            "interrupts serving; or give the new shape another name"
-        )
-    for ref, _wanted, _live in items:
+        owner.remedy = next(finding.remedy for finding in found.findings if finding.severity == "error")
+    _find_leftovers(client, mine, others, owners)
+    for ref, _wanted, _live in mine:
         if owners[ref].cause is not None:
             review.refused[ref] = f"not written, because {owners[ref].cause}"
     return review
 
 
-# -- remove -----------------------------------------------------------------------------------------------------
-
-
-def _remove(client: Client, fleet: FleetPlan, *, check: bool, wait: bool) -> tuple[list[dict[str, Any]], list[Result]]:
-    """Delete what carries the labels of the absent workloads; one LIST per kind and namespace."""
-    names: dict[str, list[str]] = {}
-    for workload in fleet.absent:
-        names.setdefault(workload.namespace, []).append(workload.name)
-    found: dict[tuple[str, str], list[Ref]] = {}
-
-    def listed(work: tuple[tuple[str, str], str]) -> list[dict[str, Any]]:
-        kind, namespace = work
-        selector = f"{OWN},{WORKLOAD_LABEL} in ({','.join(sorted(set(names[namespace])))})"
-        return client.list(*kind, namespace, label_selector=selector)
-
-    kinds = [kind for kind in KINDS if kind[1] != KEPT]
-    for objects in client.map(listed, [(kind, namespace) for namespace in sorted(names) for kind in kinds]):
-        for obj in objects:
-            meta = obj["metadata"]
-            found.setdefault((meta["namespace"], meta["labels"][WORKLOAD_LABEL]), []).append(Ref.of(obj))
-    results = {
-        result.ref: result
-        for result in engine.remove(
-            client,
-            [ref for refs in found.values() for ref in refs],
-            check=check,
-            wait_timeout=REMOVE_TIMEOUT,
-            wait_gone=wait,
-        )
-    }
-    entries: list[dict[str, Any]] = []
-    for workload in fleet.absent:
-        own = [results[ref] for ref in found.get((workload.namespace, workload.name), [])]
-        failures = [f"{result.ref}: {result.error}" for result in own if result.error]
-        entries.append(
-            {
-                "name": workload.name,
-                "namespace": workload.namespace,
-                "api": None,
-                "action": "failed" if failures else "deleted" if own else "unchanged",
-                "ready": None,
-                "engines": 0,
-                "total_gpus": 0,
-                "objects": [result.to_dict() for result in own],
-                "cause": "; ".join(failures) or None,
-                "remedy": "look at what holds the objects (finalizers, owners) and run again" if failures else None,
-                "details": {},
-            }
-        )
-    return entries, list(results.values())
-
-
-def _remove_namespaces(
-    client: Client, fleet: FleetPlan, removed: Sequence[Result], *, check: bool, wait: bool
-) -> list[Result]:
-    """Delete the namespaces of absent workloads that we made and that hold nothing else any more."""
-    kept = {workload.namespace for workload in fleet.workloads}
-    going = {(result.kind, result.name, result.namespace) for result in removed}
-    empty = []
-    for name in sorted({workload.namespace for workload in fleet.absent} - kept):
-        namespace = client.get("v1", "Namespace", name)
-        labels = (namespace or {}).get("metadata", {}).get("labels") or {}
-        if labels.get(MANAGED_BY) != FIELD_MANAGER:
+def _leave_replicas(items: Items, owners: Mapping[Ref, _Rollout]) -> None:
+    """Where something else scales, what it has set stands, in what is sent and in what is waited for."""
+    paths: dict[Ref, list[Path]] = {}
+    for rollout in {id(owner): owner for owner in owners.values()}.values():
+        for entry in scaled(rollout.plan):
+            paths.setdefault(Ref(*entry[:4]), []).append(entry[4])
+    for ref, wanted, live in items:
+        if live is None:
             continue
-
-        def expected(item: Mapping[str, Any], name: str = name) -> bool:
-            return (item["kind"], item["metadata"]["name"], name) in going
-
-        if not namespace_contents(client, name, expected):
-            empty.append(Ref("v1", "Namespace", None, name))
-    return engine.remove(client, empty, check=check, wait_timeout=REMOVE_TIMEOUT, wait_gone=wait)
-
-
-# -- wait -------------------------------------------------------------------------------------------------------
+        for path in paths.get(ref, []):
+            # What the engine sends is this very object
+            value = leave_to_its_owner(cast("dict[str, Any]", wanted), live, path)
+            if value is not None:
+                owners[ref].replicas[_component(owners[ref].plan, ref, path)] = int(value)
+    for owner in {id(owners[ref]): owners[ref] for ref in paths if ref in owners}.values():
+        owner.plan = serving.with_replicas(owner.plan, owner.replicas)
 
 
-def _wait(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, Any], on_change: OnChange | None) -> None:
-    """Each workload has its own two deadlines: all its pods bound, and all its engines ready."""
-    active = [rollout for rollout in rollouts if rollout.cause is None]
-    owners = {result.ref: rollout for rollout in active for result in rollout.served}
-    limit = params.get("wait_timeout")
-
-    def seconds(rollout: _Rollout) -> tuple[float, float]:
-        timeouts = rollout.plan.workload.timeouts
-        ready = float(limit if limit is not None else timeouts.ready)
-        return min(float(timeouts.scheduled), ready), ready
-
-    def more_time(ref: Ref, _verdict: Verdict) -> float | None:
-        rollout = owners[ref]
-        scheduled, ready = seconds(rollout)
-        if ref in extended or ready <= scheduled:
-            return None
-        if not rollout.all_bound and not _all_bound(client, rollout):
-            return None
-        rollout.all_bound = True
-        extended.add(ref)
-        return ready - scheduled
-
-    extended: set[Ref] = set()
-    outcomes = engine.wait_for(
-        client,
-        [result for rollout in active for result in rollout.served],
-        timeout={ref: seconds(rollout)[0] for ref, rollout in owners.items()},
-        on_change=on_change,
-        on_deadline=more_time,
-    )
-    for rollout in active:
-        rollout.outcomes = [outcomes[result.ref] for result in rollout.served]
-    late = [rollout for rollout in active if not all(outcome.ready for outcome in rollout.outcomes)]
-    levels = params.get("topology_levels") or None
-    client.map(lambda rollout: _explain(client, rollout, levels), late)
+def _component(plan: WorkloadPlan, ref: Ref, path: Path) -> str:
+    """The component whose number it is: named in the path, or by the object."""
+    names = {component.name for component in plan.components}
+    for part in path:
+        if isinstance(part, Mapping) and part.get("name") in names:
+            return str(part["name"])
+    return next((component.name for component in plan.components if component.object_name == ref.name), "")
 
 
-def _all_bound(client: Client, rollout: _Rollout) -> bool:
-    pods = client.list("v1", "Pod", rollout.plan.namespace, label_selector=f"{WORKLOAD_LABEL}={rollout.plan.name}")
-    return sum(1 for pod in pods if (pod.get("spec") or {}).get("nodeName")) >= rollout.pods
+def _find_leftovers(
+    client: Client, items: Items, others: Sequence[Mapping[str, Any]], owners: Mapping[Ref, _Rollout]
+) -> None:
+    """What of a workload is there and not asked for any more. Kinds that this run does not render are only looked for
+    where a workload is about to be made: it may have been another kind before, which holds its GPUs."""
+    by_name = {(owner.plan.namespace, owner.plan.name): owner for owner in owners.values()}
+    new = {owners[ref].name: owners[ref] for ref, _wanted, live in items if ref.kind in SERVED and live is None}
+    rendered = {(ref.kind, ref.namespace) for ref, _wanted, _live in items}
+    places = [
+        (kind, namespace)
+        for namespace in sorted({owner.plan.namespace for owner in new.values()})
+        for kind in KINDS
+        if kind[1] in SERVED and (kind[1], namespace) not in rendered
+    ]
 
+    def listed(place: tuple[tuple[str, str], str]) -> list[dict[str, Any]]:
+        kind, namespace = place
+        names = sorted(owner.plan.name for owner in new.values() if owner.plan.namespace == namespace)
+        return removal.labelled(client, kind, namespace, names)
 
-def _explain(client: Client, rollout: _Rollout, levels: Mapping[str, str] | None) -> None:
-    late = [outcome for outcome in rollout.outcomes if not outcome.ready]
-    seen = "; ".join(f"{outcome.ref.kind} {outcome.ref.name}: {outcome.reason}" for outcome in late)
-    elapsed = max(outcome.seconds for outcome in late)
-    try:
-        diagnosis = diagnose(client, rollout.plan, levels)
-    except ApiError as error:
-        rollout.cause = f"not ready after {elapsed:.0f} s: {seen}"
-        rollout.remedy = f"the cause could not be looked up: {error}"
-        return
-    rollout.cause = f"not ready after {elapsed:.0f} s: {diagnosis.cause}"
-    rollout.remedy = diagnosis.remedy
-    rollout.details = {**diagnosis.details, "seen": seen}
+    strangers = [obj for found in client.map(listed, places) for obj in found]
+    for obj in [*others, *strangers]:
+        meta = obj["metadata"]
+        owner = by_name.get((meta.get("namespace", ""), (meta.get("labels") or {}).get(WORKLOAD_LABEL, "")))
+        if owner is not None and obj["kind"] != removal.KEPT:
+            owner.leftovers.append(Ref.of(obj))
 
 
 # -- answer -----------------------------------------------------------------------------------------------------
@@ -347,51 +312,42 @@ def _answer(
     removed: list[Result],
     waited: bool,
 ) -> Answer:
+    """What is known before the wait."""
     entries = [rollout.to_dict(waited) for rollout in rollouts] + gone
+    told = {(item["kind"], item["name"], entry["namespace"]) for entry in gone for item in entry["objects"]}
     results = removed + [result for rollout in rollouts for result in rollout.results]
     diff = [
         {"before_header": str(result.ref), "after_header": str(result.ref), **result.diff}
         for result in results
         if result.diff is not None
     ]
+    # What stands in a workload's cause, or is done with its consent, needs no second line
+    about = [
+        finding
+        for rollout in rollouts
+        for one in rollout.steps
+        for finding in one.findings
+        if finding.severity == "warning" or rollout.cause
+    ]
     answer = Answer(
         {
             "changed": any(result.changed for result in results),
             "workloads": entries,
-            "lines": [_line(entry) for entry in entries],
-            "findings": [finding.to_dict() for finding in fleet.findings],
+            "others": [one.to_dict() for one in removed if (one.kind, one.name, one.namespace) not in told],
+            "findings": [finding.to_dict() for finding in (*fleet.findings, *about)],
             "plan": fleet.to_dict(),
             "requests": client.requests,
             "diff": diff,
         }
     )
-    answer.warnings = [str(finding) for finding in fleet.findings if finding.severity == "warning"]
+    found = [finding for finding in (*fleet.findings, *about) if finding.severity == "warning"]
+    answer.warnings = [str(finding) for finding in found]
     answer.warnings += [f"{result.ref}: {warning}" for result in results for warning in result.warnings]
     answer.warnings += [
-        f"{ref}: workload {rollout.name} has no such component any more, and it keeps its GPUs; "
-        "replace: allow on the workload (or multinode_replace) deletes it"
+        f"{ref}: workload {rollout.name} does not ask for it any more"
+        + (", and it keeps its GPUs" if ref.kind in SERVED else "")
+        + "; replace: allow on the workload (or multinode_replace) deletes it"
         for rollout in rollouts
         for ref in rollout.leftovers
     ]
-    failures = [
-        f"{entry['namespace']}/{entry['name']}: {entry['cause']}" + (f"; {entry['remedy']}" if entry["remedy"] else "")
-        for entry in entries
-        if entry["cause"]
-    ]
-    if failures:
-        answer.failure = summary(failures, len(entries), "workloads")
-        # Ansible prints all of a failure's result: the plan would bury the message
-        del answer.result["plan"]
     return answer
-
-
-def _line(entry: Mapping[str, Any]) -> str:
-    """What became of one workload, in a sentence: ``inference/llama: created; 2 engines, 32 GPUs, ready``."""
-    unseen = [f"{item['kind']} {item['name']}" for item in entry["objects"] if item["action"] == "would_create"]
-    said = f"would create (not validated): {', '.join(unseen)}" if unseen else str(entry["action"])
-    if entry["engines"]:
-        engines = "1 engine" if entry["engines"] == 1 else f"{entry['engines']} engines"
-        said += f"; {engines}, {entry['total_gpus']} GPUs"
-    if entry["ready"] is not None:
-        said += ", ready" if entry["ready"] else ", not ready"
-    return f"{entry['namespace']}/{entry['name']}: {said}"

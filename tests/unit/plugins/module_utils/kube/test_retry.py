@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import retry
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.replace import why_replace
 
 WEBHOOK = 'Internal error occurred: failed calling webhook "a.b": dial tcp 10.0.0.1:443: connect: connection refused'
 
@@ -52,23 +51,3 @@ def test_delays_grow_up_to_a_limit() -> None:
 def test_retry_after_is_a_lower_bound() -> None:
     assert retry.delay(1, "7", lambda: 0.0) >= 7
     assert retry.delay(1, "soon", lambda: 0.0) < 1
-
-
-def lws(size: int) -> dict[str, Any]:
-    return {"kind": "LeaderWorkerSet", "spec": {"leaderWorkerTemplate": {"size": size}}}
-
-
-def dgd(**counts: int) -> dict[str, Any]:
-    components = [{"name": name, "multinode": {"nodeCount": count}} for name, count in counts.items()]
-    return {"kind": "DynamoGraphDeployment", "spec": {"components": components}}
-
-
-def test_another_number_of_nodes_means_replacing() -> None:
-    assert why_replace(lws(4), lws(2)) == "node_count 2 cannot become 4 in place"
-    assert why_replace(lws(2), lws(2)) is None
-    assert (
-        why_replace(dgd(decode=4, prefill=2), dgd(decode=2, prefill=2))
-        == "decode: node_count 2 cannot become 4 in place"
-    )
-    assert why_replace(dgd(decode=2, prefill=2), dgd(decode=2)) is None
-    assert why_replace({"kind": "Service"}, {"kind": "Service"}) is None

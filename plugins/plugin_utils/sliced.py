@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's half of a module that waits: it tells how far the wait is while the module waits in slices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.dynamo.multinode.plugins.module_utils.large import shrink
+from ansible_collections.dynamo.multinode.plugins.module_utils.progress import Progress, slice_seconds
+
+INTERVAL = 30.0
+
+
+class SlicedAction(ActionBase):
+    """Runs the module of the same name: once to apply, then in slices until nothing is left to wait for.
+
+    Where nobody looks (async, check mode, ``wait: false``, ``progress: 0``) the module does it all in one call. Lines
+    go through Display, one below the other: a worker process has no terminal, and AWX no cursor.
+    """
+
+    _supports_async = True
+    waits_by_default = False
+
+    def finish(self, result: dict[str, Any], settled: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Write how the wait ended into the result; the failure, if it is one."""
+        raise NotImplementedError
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        interval = self._interval()
+        wrap = bool(self._task.async_val) and not self._connection.has_native_async
+        if wrap or not interval or not self._waits():
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap))
+        else:
+            result.update(self._in_slices(Progress(interval), task_vars))
+        if not wrap:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def _interval(self) -> float:
+        given = self._task.args.get("progress")
+        try:
+            return INTERVAL if given in (None, "") else float(given)
+        except (TypeError, ValueError):
+            return 0.0  # the module says what is wrong with it
+
+    def _waits(self) -> bool:
+        args = self._task.args
+        if self._task.check_mode or args.get("state", "present") != "present":
+            return False
+        try:
+            return bool(boolean(args.get("wait", self.waits_by_default)))
+        except TypeError:
+            return False
+
+    def _in_slices(self, progress: Progress, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        first = self._slice(task_vars, None, 0.0)
+        one = first.pop("_slice", None)
+        if one is None:  # it failed before there was anything to wait for
+            return first
+        started = time.monotonic() - one["elapsed"]
+        self._tell(progress, one)
+        while one["state"]:
+            step = self._slice(task_vars, one["state"], time.monotonic() - started)
+            if "_slice" not in step:
+                return self._broken(first, step)
+            one = step["_slice"]
+            first["requests"] = first.get("requests", 0) + step.get("requests", 0)
+            first["warnings"] = [*first.get("warnings", []), *step.get("warnings", [])]
+            self._tell(progress, one)
+        failure = self.finish(first, progress.settled)
+        if not first.get("warnings"):
+            first.pop("warnings", None)
+        if failure:
+            first.update(failed=True, msg=failure)
+        if self._task.args.get("result_file"):  # a file of the machine on which the module runs
+            stored = self._call(task_vars, {"result": _plain(first)})
+            return {**stored, **{key: first[key] for key in ("warnings", "diff") if key in first}}
+        return shrink(first, None)
+
+    def _slice(self, task_vars: dict[str, Any] | None, state: Any, elapsed: float) -> dict[str, Any]:
+        return self._call(task_vars, {"state": state, "elapsed": elapsed, "seconds": slice_seconds(elapsed)})
+
+    def _call(self, task_vars: dict[str, Any] | None, what: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = self._execute_module(
+            module_args={**self._task.args, "_slice": what}, task_vars=task_vars
+        )
+        return found
+
+    def _broken(self, first: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
+        """The wait could not go on: what was applied is told all the same."""
+        said = step.get("msg") or "the wait ended without an answer"
+        return {**shrink(first, None), **step, "changed": first.get("changed", False), "failed": True, "msg": said}
+
+    def _tell(self, progress: Progress, one: Mapping[str, Any]) -> None:
+        for line in progress.learn(one["standing"], one["settled"], one["elapsed"]):
+            self._display.display(line)
+
+
+def _plain(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what Ansible and this plugin have added for themselves."""
+    return {
+        key: value
+        for key, value in result.items()
+        if not key.startswith("_") and key not in ("invocation", "warnings", "deprecations", "exception", "diff")
+    }
