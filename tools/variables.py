@@ -72,7 +72,8 @@ REST = (
     ("multinode_workload_overlays", "map", "`{}`", "By workload name, merged over it. Meant for surveys."),
     ("multinode_workloads", "list", "required", "The workloads; see below."),
     ("multinode_render_dir", "path", "none", "Where `plan` writes manifests."),
-    ("multinode_report_dir", "path", "none", "Where `verify` writes its report."),
+    ("multinode_manifests", "path or list", "none", "Files and folders that `check_manifest` checks."),
+    ("multinode_report_dir", "path", "none", "Where `verify` and `check_manifest` write their reports."),
 )
 
 

@@ -164,7 +164,7 @@ def test_f17_gpus() -> None:
     assert "several kinds of GPUs at once: amd.com/gpu, nvidia.com/gpu" in told(dgd(part(main=both)))
 
 
-EXCLUSIVE = {"annotations": {"leaderworkerset.sigs.k8s.io/exclusive-topology": "rack"}}
+EXCLUSIVE: dict[str, Any] = {"annotations": {"leaderworkerset.sigs.k8s.io/exclusive-topology": "rack"}}
 
 
 def test_f18_exclusive_topology() -> None:
@@ -208,7 +208,7 @@ def test_f100_probes() -> None:
 
 
 def test_f111_priority_labels() -> None:
-    labels = {"labels": {"kai.scheduler/preemptibility": "non-preemptible", "priorityClassName": "inference"}}
+    labels: dict[str, Any] = {"labels": {"kai.scheduler/preemptibility": "non-preemptible", "priorityClassName": "inference"}}
     assert "label kai.scheduler/preemptibility, priorityClassName sets no priority" in told(dgd(part(), meta=labels))
     labelled = part()
     labelled["podTemplate"]["metadata"] = labels
