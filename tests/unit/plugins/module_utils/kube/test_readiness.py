@@ -27,6 +27,35 @@ def cond(**types: str) -> dict[str, Any]:
     return {"conditions": [{"type": kind, "status": status} for kind, status in types.items()]}
 
 
+def kai_group(requested: str, allocated: str | None) -> dict[str, Any]:
+    """As KAI's podgroupcontroller writes it (recordings/04-not-enough-gpus)."""
+    resources = {"requested": {"nvidia.com/gpu": requested}}
+    if allocated:
+        resources["allocated"] = {"nvidia.com/gpu": allocated}
+    return {"resourcesStatus": resources}
+
+
+def kai_conditions(observed: int = 2, **other: str) -> list[dict[str, Any]]:
+    kinds = {"Deployed": "True", "Available": "True", "DependenciesFulfilled": "True", **other}
+    return [{"type": kind, "status": status, "observedGeneration": observed} for kind, status in kinds.items()]
+
+
+def in_sync(value: bool) -> dict[str, Any]:
+    entry = {"schedulerName": "kai-scheduler", "topologyReference": "x", "inSync": value}
+    return {"observedGeneration": 2, "schedulerTopologyStatuses": [entry]}
+
+
+REFUSED = {
+    "schedulingConditions": [
+        {
+            "type": "UnschedulableOnNodePool",
+            "status": "True",
+            "message": "Resources were not found",
+            "nodePool": "default",
+        }
+    ]
+}
+ERROR_OFF = [{"type": "Error", "status": "False"}]
 DEPLOYED = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
 LWS = ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet")
 GROUPS = {"replicas": 2, "readyReplicas": 2, "updatedReplicas": 2}
@@ -70,6 +99,53 @@ READY = {
     "volcano podgroup": obj("scheduling.volcano.sh/v1beta1", "PodGroup", status={"phase": "Running"}),
     "kai queue": obj("scheduling.run.ai/v2", "Queue"),
     "cluster policy": obj("nvidia.com/v1", "ClusterPolicy", status={"state": "ready"}),
+    "cluster policy without a GPU node": obj(
+        "nvidia.com/v1",
+        "ClusterPolicy",
+        status={
+            "state": "ready",
+            "conditions": [{"type": "Ready", "status": "True", "reason": "NoGPUNodes"}, *ERROR_OFF],
+        },
+    ),
+    "nvidia driver": obj("nvidia.com/v1alpha1", "NVIDIADriver", status={"state": "ready"}),
+    "nic cluster policy": obj(
+        "mellanox.com/v1alpha1",
+        "NicClusterPolicy",
+        status={
+            "state": "ready",
+            "appliedStates": [
+                {"name": "state-OFED", "state": "ready"},
+                {"name": "state-ib-kubernetes", "state": "ignore"},
+            ],
+        },
+    ),
+    "macvlan network": obj("mellanox.com/v1alpha1", "MacvlanNetwork", status={"state": "ready"}),
+    "pclq": obj(
+        "grove.io/v1alpha1",
+        "PodClique",
+        {"replicas": 3, "minAvailable": 3},
+        {"observedGeneration": 2, "replicas": 3, "readyReplicas": 3, "scheduledReplicas": 3, "updatedReplicas": 3}
+        | cond(MinAvailableBreached="False", PodCliqueScheduled="True"),
+    ),
+    "pcsg that was updated": obj(
+        "grove.io/v1alpha1",
+        "PodCliqueScalingGroup",
+        {"replicas": 2},
+        {"availableReplicas": 2, "updatedReplicas": 2, "scheduledReplicas": 2, **cond(MinAvailableBreached="False")},
+    ),
+    "kai podgroup": obj("scheduling.run.ai/v2alpha2", "PodGroup", {"minMember": 3}, kai_group("32", "32")),
+    "kai podgroup with an old refusal": obj(
+        "scheduling.run.ai/v2alpha2", "PodGroup", {"minMember": 3}, {**kai_group("32", "32"), **REFUSED}
+    ),
+    "kai config": obj("kai.scheduler/v1", "Config", status={"conditions": kai_conditions()}),
+    "kai shard": obj("kai.scheduler/v1", "SchedulingShard", status={"conditions": kai_conditions()}),
+    "kai topology": obj("kai.scheduler/v1alpha1", "Topology", {"levels": [{"nodeLabel": "rack"}]}),
+    "topology binding": obj(
+        "grove.io/v1alpha1",
+        "ClusterTopologyBinding",
+        {"schedulerTopologyBindings": [{"schedulerName": "kai-scheduler", "topologyReference": "x"}]},
+        in_sync(True),
+    ),
 }
 
 NOT_READY = {
@@ -123,6 +199,48 @@ NOT_READY = {
     "volcano queue": obj("scheduling.volcano.sh/v1beta1", "Queue", status={"state": "Closing"}),
     "volcano podgroup": obj("scheduling.volcano.sh/v1beta1", "PodGroup", status={"phase": "Inqueue"}),
     "cluster policy": obj("nvidia.com/v1", "ClusterPolicy", status={"state": "notReady"}),
+    "cluster policy in error": obj("nvidia.com/v1", "ClusterPolicy", status={"state": "ready", **cond(Error="True")}),
+    "nvidia driver": obj("nvidia.com/v1alpha1", "NVIDIADriver", status={"state": "notReady"}),
+    "nic cluster policy with a late part": obj(
+        "mellanox.com/v1alpha1",
+        "NicClusterPolicy",
+        status={"state": "ready", "appliedStates": [{"name": "state-OFED", "state": "notReady"}]},
+    ),
+    "nic cluster policy of another name": obj(
+        "mellanox.com/v1alpha1", "NicClusterPolicy", status={"state": "ignore", "reason": "only nic-cluster-policy"}
+    ),
+    "pclq not scheduled": obj(
+        "grove.io/v1alpha1",
+        "PodClique",
+        {"replicas": 3},
+        {"observedGeneration": 2, "readyReplicas": 0, "updatedReplicas": 3, **cond(MinAvailableBreached="True")},
+    ),
+    "pclq that Grove has not seen": obj("grove.io/v1alpha1", "PodClique", {"replicas": 0}),
+    "pcsg with old replicas": obj(
+        "grove.io/v1alpha1", "PodCliqueScalingGroup", {"replicas": 2}, {"availableReplicas": 2, "updatedReplicas": 1}
+    ),
+    "kai podgroup": obj(
+        "scheduling.run.ai/v2alpha2", "PodGroup", {"minMember": 3}, {**kai_group("32", None), **REFUSED}
+    ),
+    "kai podgroup half allocated": obj("scheduling.run.ai/v2alpha2", "PodGroup", status=kai_group("32", "16")),
+    "kai podgroup without a word": obj("scheduling.run.ai/v2alpha2", "PodGroup"),
+    "kai config without its dependencies": obj(
+        "kai.scheduler/v1", "Config", status={"conditions": kai_conditions(DependenciesFulfilled="False")}
+    ),
+    "kai config of an old generation": obj("kai.scheduler/v1", "Config", status={"conditions": kai_conditions(1)}),
+    "kai shard": obj("kai.scheduler/v1", "SchedulingShard", status={"conditions": kai_conditions(Available="False")}),
+    "topology binding not in sync": obj(
+        "grove.io/v1alpha1",
+        "ClusterTopologyBinding",
+        {"schedulerTopologyBindings": [{"schedulerName": "kai-scheduler", "topologyReference": "x"}]},
+        in_sync(False),
+    ),
+    "topology binding to another name": obj(
+        "grove.io/v1alpha1",
+        "ClusterTopologyBinding",
+        {"schedulerTopologyBindings": [{"schedulerName": "kai-scheduler", "topologyReference": "racks"}]},
+        in_sync(True),
+    ),
 }
 
 
@@ -162,3 +280,69 @@ def test_a_kind_without_a_rule_is_judged_by_its_conditions_and_said_to_be() -> N
 def test_a_condition_of_an_older_generation_does_not_count() -> None:
     stale = {"conditions": [{"type": "Ready", "status": "True", "observedGeneration": 1}]}
     assert ready(obj("example.com/v1", "Widget", status=stale)).ready is False
+
+
+SERVICE = {"name": "kai", "namespace": "kai-scheduler"}
+HOOKS = obj(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    webhooks=[{"name": "a", "clientConfig": {"caBundle": "Zg==", "service": SERVICE}}],
+)
+
+
+def endpoints(*, ready_: bool | None, service: str = "kai", namespace: str = "kai-scheduler") -> dict[str, Any]:
+    conditions = {} if ready_ is None else {"ready": ready_}
+    labels = {"kubernetes.io/service-name": service}
+    return {
+        "metadata": {"namespace": namespace, "labels": labels},
+        "endpoints": [{"addresses": ["10.0.0.1"], "conditions": conditions}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("slices", "verdict"),
+    [
+        (None, None),
+        ([], False),
+        ([endpoints(ready_=False)], False),
+        ([endpoints(ready_=True, service="other")], False),
+        ([endpoints(ready_=True, namespace="other")], False),
+        ([endpoints(ready_=False), endpoints(ready_=True)], True),
+        ([endpoints(ready_=None)], True),
+    ],
+)
+def test_a_webhook_needs_an_endpoint_behind_it(slices: list[Any] | None, verdict: bool | None) -> None:
+    found = ready(HOOKS, slices)
+    assert found.ready is verdict
+    if verdict is False:
+        assert "no ready endpoint behind Service kai-scheduler/kai" in found.reason
+
+
+def test_who_may_not_read_endpoints_is_told_so_and_goes_on() -> None:
+    found = ready(HOOKS, None, blind="cannot list endpointslices")
+    assert (found.ready, "cannot list endpointslices" in found.reason) == (True, True)
+
+
+def claim(phase: str, name: str | None) -> dict[str, Any]:
+    return obj("v1", "PersistentVolumeClaim", {"storageClassName": name} if name else {}, {"phase": phase})
+
+
+@pytest.mark.parametrize(
+    ("phase", "name", "verdict", "said"),
+    [
+        ("Bound", "local", True, "phase Bound"),
+        ("Pending", "local", True, "waits for its first pod (WaitForFirstConsumer)"),
+        ("Pending", "fast", False, "phase Pending"),
+        ("Pending", "gone", False, "phase Pending, and StorageClass gone does not exist"),
+        ("Pending", None, False, "phase Pending"),
+        ("Lost", "local", False, "phase Lost"),
+    ],
+)
+def test_a_claim_that_waits_for_its_first_pod_is_ready(phase: str, name: str | None, verdict: bool, said: str) -> None:
+    classes = [
+        {"metadata": {"name": "local"}, "volumeBindingMode": "WaitForFirstConsumer"},
+        {"metadata": {"name": "fast"}, "volumeBindingMode": "Immediate"},
+    ]
+    found = ready(claim(phase, name), classes)
+    assert (found.ready, found.reason) == (verdict, said)
+    assert ready(claim("Pending", "local")).ready is False
