@@ -18,11 +18,21 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec import (
     parse_workloads,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_merge import depth
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import ComputeDomain, Workload
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import WORKLOAD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.inputs import PRODUCT, component, machine, machines, only, problems, workload
+from tests.unit.plugins.module_utils.inputs import (
+    PRODUCT,
+    component,
+    dynamo_problems,
+    machine,
+    machines,
+    only,
+    problems,
+    workload,
+)
 
 
 def parse(*raw: Any, over: dict[str, Any] | None = None, **options: Any) -> Any:
@@ -407,6 +417,9 @@ COMPONENT_KEYS = [
     "args",
     "env",
     "pod_spec",
+    "engine_config",
+    "autoscaling",
+    "min_available",
     "nope",
 ]
 
@@ -444,3 +457,85 @@ def test_whatever_comes_in_is_planned_or_refused_with_a_path_that_exists(
         for problem in error.problems:
             assert exists(problem.path, sources), problem.path
             assert problem.message
+
+
+def test_what_the_target_refuses_is_told_where_it_came_from() -> None:
+    raw = {key: value for key, value in workload().items() if key not in ("backend", "image")}
+    over = {"defaults": {"backend": "trtllm", "image": "a/b:1.5.0"}}
+    assert only(problems(raw, **over)).path == "multinode_workload_defaults.backend"
+    over = {"defaults": {"backend": "vllm", "image": "a/b:1.5.0"}, "overlays": {"llama": {"orchestrator": "grove"}}}
+    image = dynamo_problems(raw, **{**over, "defaults": {"backend": "vllm", "image": "a/b:latest"}})
+    assert only(image).path == "multinode_workload_defaults.image"
+    lws = workload(component(min_available=1))
+    asked = dynamo_problems(lws, overlays={"llama": {"orchestrator": "lws", "scheduler": "volcano"}})
+    assert only(asked).path == "multinode_workloads[0].components.engine.min_available"
+
+
+def test_where_a_value_came_from() -> None:
+    found = parse(
+        workload({"name": " engine ", "node_count": 2}),
+        defaults={"labels": {"a/b.c": "x"}},
+        overlays={"llama": {"queue": "mine"}},
+    )
+    assert found.at(("queue",)) == "multinode_workload_overlays.llama.queue"
+    assert found.at(("labels", "a/b.c")) == "multinode_workload_defaults.labels.a/b.c"
+    assert found.at(("components", "engine", "node_count")) == "multinode_workloads[0].components.engine.node_count"
+    # Missing: the deepest place that exists
+    assert found.at(("components", "engine", "args", 0)) == "multinode_workloads[0].components.engine"
+    assert found.at(("topology", "pack")) == "multinode_workloads[0]"
+    assert found.at(()) == "multinode_workloads[0]"
+    made = Workload("here", "a", "b")
+    assert (made.at(("name",)), made.at(())) == ("here.name", "here")
+
+
+def test_every_key_of_the_interface_arrives() -> None:
+    found = parse(
+        workload(
+            component(engine_config={"seed": 1}, autoscaling={"owner": "HPA"}, min_available="1"),
+            network={"fabric": "TCP", "socket_interface": "eth0"},
+            compute_domain={"create": "no", "name": "shared"},
+            router={"mode": "Least-Loaded"},
+        )
+    )
+    engine = found.components[0]
+    assert (engine.engine_config, engine.autoscaling.owner, engine.scaled, engine.min_available) == (
+        {"seed": 1},
+        "hpa",
+        True,
+        1,
+    )
+    assert (found.network.fabric, found.router.mode) == ("tcp", "least-loaded")
+    assert found.compute_domain == ComputeDomain(False, 0, "shared")
+    plain = parse(workload())
+    assert (plain.compute_domain, plain.router.mode, plain.network.fabric) == (None, None, "auto")
+    assert (plain.components[0].scaled, plain.components[0].min_available) == (False, None)
+
+
+def test_what_was_legal_once_is_not_judged_again() -> None:
+    """More different words than are remembered; the readers forget and go on."""
+    labels = {f"k{number}": f"v{number}" for number in range(5000)}
+    assert parse(workload(labels=labels)).labels == labels
+    assert parse(workload(labels=labels)).labels == labels
+
+
+def test_a_reader_keeps_problems_in_the_order_of_its_table() -> None:
+    with pytest.raises(SpecError) as error:
+        parse_machines([{"gpu_count": "x", "nme": "a"}])
+    assert [problem.path for problem in error.value.problems] == [
+        "multinode_node[0].nme",
+        "multinode_node[0]",
+        "multinode_node[0].gpu_count",
+    ]
+    with pytest.raises(SpecError, match="did you mean scheduler"):
+        parse_settings({"schedulr": "kai"})
+
+
+def test_a_problem_as_data() -> None:
+    problem = only(problems(workload(compute_domain=True)))
+    assert problem.to_dict() == {
+        "path": "multinode_workloads[0].compute_domain",
+        "value": "true",
+        "message": "is true; a map with the keys create, num_nodes, name",
+        "check": "",
+    }
+    assert problems(workload(served_model_name=None)) == []
