@@ -32,7 +32,7 @@ options:
     type: bool
     default: false
   machines:
-    description: The machines, each a C(multinode_node) with C(name). Where they agree, C(gpus_per_node) follows.
+    description: The machines, each a C(multinode_node). Where they agree, C(gpus_per_node) follows.
     type: list
     elements: dict
   defaults:

@@ -10,7 +10,7 @@ workload is no business of the question (names, image, target, topology) may be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import COMPONENT_LABEL
@@ -112,7 +112,7 @@ class _Question:
         self.numbers = not isinstance(value, Mapping)
         # What does not depend on the degrees may be asked without naming a backend
         raw = self._raw(value, degrees)
-        machines, problems = read_machines(self.given.pop("machines", ()), "machines")
+        machines, problems = read_machines(_named(self.given.pop("machines", ())), "machines")
         self.machines: tuple[Machine, ...] = machines
         defaults = _without(self.given.pop("defaults", {}), (*_WHERE, *_FIXED))
         if isinstance(defaults, Mapping):
@@ -191,6 +191,16 @@ class _Question:
                 raise _error(name, item, "means nothing beside a workload, which has its own")
             known = ["backend", "model", "gpus_per_node", "machines", "defaults", *_PINS]
             raise _error(name, item, f"is not a known argument{nearest(name, known)}")
+
+
+def _named(machines: Any) -> Any:
+    """Names are not asked for, and a filter before this one may have left a generator."""
+    if isinstance(machines, (str, bytes, Mapping)) or not isinstance(machines, Iterable):
+        return machines
+    return [
+        {"name": f"machine-{index}", **machine} if isinstance(machine, Mapping) else machine
+        for index, machine in enumerate(machines)
+    ]
 
 
 def _counterpart(component: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -93,6 +93,8 @@ def template() -> Iterator[Ansible]:
         ("component | @total_gpus(all_replicas=true)", 48),
         ("{'node_count': 2} | @total_gpus(4)", 8),
         ("{'node_count': 2} | @total_gpus(machines=machines)", 16),
+        # As group_vars have them: without names, and out of a generator
+        ("{'node_count': 2} | @total_gpus(machines=[{'gpu_count': 4}, {'gpu_count': 4}] | map('combine', {}))", 8),
         ("{'role': 'frontend', 'name': 'frontend'} | @total_gpus", 0),
         # The degrees are the backend's business, and nobody named one
         ("{'node_count': 2, 'gpus_per_node': 8, 'parallelism': {'tensor': 12}} | @total_gpus", 16),
@@ -190,6 +192,7 @@ def test_defaults_are_merged_under_a_workload(template: Ansible) -> None:
         ("workload | @parallelism(tensor=8)", "tensor: means nothing beside a workload, which has its own"),
         ("{'node_count': 2} | @total_gpus(machines=[{'name': 'a'}])", "machines[a]: `gpu_count` is required"),
         ("{'components': {}} | @total_gpus", "workload.components: is an empty list; at least one"),
+        ("{'node_count': 2} | @total_gpus(machines=3)", "machines: is 3; a list"),
         ("{'components': 3} | @total_gpus", "workload.components: is 3; a list"),
         ("{'role': [1]} | @total_gpus(8)", "component.role: is [1]; one of"),
         ("{'parallelism': 3} | @parallelism(8, backend='vllm', tensor=8)", "component.parallelism: is 3; a map"),
