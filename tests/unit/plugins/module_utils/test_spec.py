@@ -461,7 +461,7 @@ def test_whatever_comes_in_is_planned_or_refused_with_a_path_that_exists(
 
 def test_what_the_target_refuses_is_told_where_it_came_from() -> None:
     raw = {key: value for key, value in workload().items() if key not in ("backend", "image")}
-    over = {"defaults": {"backend": "trtllm", "image": "a/b:1.5.0"}}
+    over: dict[str, Any] = {"defaults": {"backend": "trtllm", "image": "a/b:1.5.0"}}
     assert only(problems(raw, **over)).path == "multinode_workload_defaults.backend"
     over = {"defaults": {"backend": "vllm", "image": "a/b:1.5.0"}, "overlays": {"llama": {"orchestrator": "grove"}}}
     image = dynamo_problems(raw, **{**over, "defaults": {"backend": "vllm", "image": "a/b:latest"}})
