@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -173,9 +174,11 @@ def _volcano_default() -> dict[str, Any]:
     return {**made, "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "Queue"}
 
 
+@functools.cache
 def table() -> list[Row]:
     """Every row of the table, in its order."""
-    listed: dict[str, list[dict[str, Any]]] = yaml.safe_load(TABLE.read_text())
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    listed: dict[str, list[dict[str, Any]]] = yaml.load(TABLE.read_text(), Loader=loader)
     return [Row(recording, **_tuples(row)) for recording, rows in listed.items() for row in rows]
 
 
