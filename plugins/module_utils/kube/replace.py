@@ -80,17 +80,20 @@ def _at(obj: Any, path: Path) -> Any:
 
 
 def _may_be_ours(live: Object, path: Path) -> bool:
-    """Whether we own the field, alone or with others; where nothing can be said, sending the live value is safe."""
+    """Whether we own the field, alone or with others; where nothing can be said, sending the live value is safe.
+
+    So it is where a list on the way is not ours in any part: it may be one that only goes as a whole.
+    """
     entry = own_entry(live, MANAGER)
     if entry is None:
         return True
     tree: Any = entry.get("fieldsV1") or {}
-    for name in path:
+    for number, name in enumerate(path):
         if not tree:
             return True  # a list or map that is ours as a whole
         known = "f:" + name if isinstance(name, str) else next((key for key in tree if _is_key(key, name)), "")
         if known not in tree:
-            return False
+            return isinstance(name, str) and any(not isinstance(later, str) for later in path[number:])
         tree = tree[known]
     return True
 

@@ -81,3 +81,12 @@ def test_what_is_not_there_is_sent() -> None:
     before = copy.deepcopy(wanted)
     assert leave_to_its_owner(wanted, live, OF_DGD) is None
     assert wanted == before
+
+
+def test_in_a_list_that_goes_as_a_whole_the_live_number_is_sent() -> None:
+    """Leaving it out would contradict whoever set the list."""
+    live = applied(pcs(podCliqueScalingGroups=[{"name": "engine", "replicas": 3, "cliqueNames": ["ldr", "wkr"]}]))
+    del live["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:template"]["f:podCliqueScalingGroups"]
+    wanted = pcs()
+    assert leave_to_its_owner(wanted, live, OF_PCS) == 3
+    assert wanted["spec"]["template"]["podCliqueScalingGroups"][0]["replicas"] == 3
