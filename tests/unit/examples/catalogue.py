@@ -90,12 +90,16 @@ def _names(pattern: str) -> list[str]:
 def table(found: list[Example]) -> str:
     """The page's part between BEGIN and END."""
     lines = [
-        "| upstream | component | engines | machines x GPUs | degrees | target | here |",
-        "|---|---|---|---|---|---|---|",
+        "| upstream | component | engines | machines x GPUs | degrees | target | here | differs in |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     reasons = []
     for example in found:
         plan = example.plan()
+        differs = ", ".join(
+            f"{name} (upstream's is a placeholder)" if "is a placeholder" in why else name
+            for name, why in example.differences.items()
+        )
         source = "the guide" if example.upstream == GUIDE else f"`{example.upstream}`"
         for component in example.components:
             workload = next(one for one in plan.workloads if one.name == component["workload"])
@@ -107,7 +111,7 @@ def table(found: list[Example]) -> str:
             if example.upstream == GUIDE:
                 name = component["workload"]
             here = f"`{example.name}`"
-            row = (source, name, str(component["replicas"]), shape, _short(component["degrees"]), target, here)
+            row = (source, name, str(component["replicas"]), shape, _short(component["degrees"]), target, here, differs)
             lines.append("| " + " | ".join(row) + " |")
         if example.differences:
             reasons += ["", f"`{example.path.name}`", ""]
