@@ -12,7 +12,7 @@ goes. Compared with upstream's definitions in a test. ``roles`` is newer than th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional, Union
+from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.manifest_case import Case
@@ -21,7 +21,6 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems imp
 
 # Key -> what is below it: a table, a list of tables ([table]), any key with that table ({"*": table}), or anything.
 Table = Mapping[str, Any]
-_Below = Optional[Union[Table, "list[Table]"]]
 
 
 def _keys(names: str, **below: Any) -> dict[str, Any]:

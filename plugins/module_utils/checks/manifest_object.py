@@ -198,6 +198,22 @@ def f19_schedulers(case: Case) -> Iterator[Finding]:
         yield case.found("MN-F19", "error", message, "name the same schedulerName in all, or in none")
 
 
+def f35_no_gang(case: Case) -> Iterator[Finding]:
+    """F35: LWS pods that no gang scheduler binds; the operator names none."""
+    if case.back.provider != "lws":
+        return
+    for one in case.engines:
+        scheduler = str(one.part.pod_spec.get("schedulerName") or "default-scheduler")
+        if one.node_count < 2 or scheduler == "volcano":
+            continue
+        if scheduler == "default-scheduler":
+            message = "its pods name no gang scheduler: part of an engine can hold GPUs and wait for the rest for ever"
+            yield case.found("MN-F35", "warning", message, "set schedulerName: volcano", one)
+        elif scheduler == "kai-scheduler" and case.dynamo:
+            message = "KAI under the Dynamo operator on LWS looks like a gang and is none: pods are bound one by one"
+            yield case.found("MN-F35", "error", message, "set schedulerName: volcano, or use Grove", one)
+
+
 def f57_limits_only(case: Case) -> Iterator[Finding]:
     """F57: Volcano sums up requests, which a template with GPU limits alone does not have."""
     if case.back.provider != "lws":
@@ -268,6 +284,7 @@ OBJECT_CHECKS = (
     f17_gpus,
     f18_exclusive,
     f19_schedulers,
+    f35_no_gang,
     f57_limits_only,
     f100_startup,
     f111_priority_labels,

@@ -53,6 +53,24 @@ def test_native_engines_are_what_was_planned(nodes: int, backend: str, strategy:
     assert differences(native(workload(part, backend=backend))) == []
 
 
+@pytest.mark.parametrize("strategy", ["tensor", "tensor_pipeline", "data"])
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+@pytest.mark.parametrize("nodes", [1, 2, 4])
+def test_native_engines_on_grove_are_what_was_planned(nodes: int, backend: str, strategy: str) -> None:
+    part = component(node_count=nodes, parallelism={"strategy": strategy}, replicas=2)
+    plan = native(workload(part, backend=backend), orchestrator="grove", scheduler="kai")
+    assert [one["kind"] for one in objects(plan)][-1] == "PodCliqueSet"
+    assert differences(plan) == []
+
+
+@pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm"])
+def test_an_engine_configuration_is_found_in_its_config_map(backend: str) -> None:
+    part = component(engine_config={"max_num_tokens": 8192, "trust": True})
+    plan = dynamo(workload(part, backend=backend))
+    assert "ConfigMap" in [one["kind"] for one in objects(plan)]
+    assert differences(plan) == []
+
+
 def changed(plan: FleetPlan, change: Any) -> list[str]:
     made = copy.deepcopy(objects(plan))
     target = next(one for one in made if one["kind"] in ("DynamoGraphDeployment", "LeaderWorkerSet"))
