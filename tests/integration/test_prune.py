@@ -174,22 +174,28 @@ def test_a_set_in_a_namespace_of_its_own_making(lab: Lab) -> None:
         lab.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def test_members_whose_kind_is_gone_are_gone(lab: Lab, namespace: str) -> None:
-    """The definition and its objects leave the inventory: the objects go, the definition is kept."""
+def test_a_kind_that_is_gone(lab: Lab, namespace: str) -> None:
+    """The definition and its objects leave the inventory: the objects go, the definition is kept. A kind that is not
+    served stays on record: an API server that has just started serves its definitions a moment later."""
     group = f"t{uuid.uuid4().hex[:8]}.example.com"
     here = client(lab)
     try:
-        run(here, namespace, [widget_crd(group), widget(group, namespace), config_map(namespace, "a")])
+        everything = [widget_crd(group), widget(group, namespace), config_map(namespace, "a")]
+        run(here, namespace, everything)
         assert run(client(lab), namespace, [config_map(namespace, "a")]) == [
             ("ConfigMap", "a", "unchanged"),
             ("ConfigMap", "fleet", "changed"),
             ("CustomResourceDefinition", f"widgets.{group}", "kept"),
             ("Widget", "one", "deleted"),
         ]
+        run(here, namespace, everything)
     finally:
         lab.kubectl("delete", "crd", f"widgets.{group}", "--ignore-not-found")
+    crds = ("CustomResourceDefinition.apiextensions.k8s.io", f"Widget.{group}")
     results = run(client(lab), namespace, [config_map(namespace, "a")])
     assert [entry[:2] for entry in results] == [("ConfigMap", "a"), ("ConfigMap", "fleet")]
+    notes = lab.get("-n", namespace, "configmap", "fleet")["metadata"]["annotations"]
+    assert [kind in notes[applyset.GROUP_KINDS] for kind in crds] == [False, True]
 
 
 def test_what_may_not_be_listed_is_not_guessed_at(lab: Lab, namespace: str) -> None:

@@ -340,14 +340,15 @@ class _Run:
         """Fill in the live objects; the items are given back when listing is not allowed."""
         key, items = work
         try:
-            objects = self.client.list(*key)
+            objects, version = self.client.list_at(*key)
             found = {obj["metadata"]["name"]: obj for obj in objects}
         except ApiError as error:
             if error.status == 403:
                 return items
             raise
         again = key in self.listed
-        self.listed[key] = [obj for obj in objects if self.parent and applyset.is_member(obj, self.parent.id)]
+        if version:  # else the kind was not served: nothing is known
+            self.listed[key] = [obj for obj in objects if self.parent and applyset.is_member(obj, self.parent.id)]
         for item in items:
             item.live = found.pop(item.ref.name, None)
         self.others += [
@@ -504,7 +505,9 @@ class _Run:
             kept += [result.ref for result in gone if result.error]
             results += gone
             if not found.unreadable and not any(result.error for result in gone):
-                self._write_parent(self._extent([*self._members(), *kept]))
+                unknown = applyset.Extent(frozenset(found.unserved), self.recorded.namespaces)
+                left = self._extent([*self._members(), *kept])
+                self._write_parent(left | unknown if found.unserved else left)
         return ([self.parent_result] if self.parent_result else []) + results
 
     @staticmethod

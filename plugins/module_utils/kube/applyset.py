@@ -137,10 +137,12 @@ def is_member(obj: Mapping[str, Any], set_id: str) -> bool:
 
 @dataclass
 class Search:
-    """The members of a set. ``unreadable``: (kind, namespace) -> why it could not be looked through."""
+    """The members of a set. ``unreadable``: (apiVersion, kind, namespace) -> why it could not be looked through.
+    ``unserved``: group kinds that the API server does not serve, or not yet: who knows what members they have."""
 
     members: list[dict[str, Any]]
     unreadable: dict[tuple[str, str, str | None], str]
+    unserved: set[str]
 
 
 def search(
@@ -154,10 +156,11 @@ def search(
     """All members within ``extent``: one LIST by label for each kind and namespace that is not in ``seen``.
 
     ``versions``: group kind -> apiVersion to use; for the others the group's preferred one is asked for. ``seen``:
-    (apiVersion, kind, namespace) -> what a list has shown there. Kinds that are no longer served have no members.
+    (apiVersion, kind, namespace) -> what a list has shown there.
     """
     places: list[tuple[str, str, str | None]] = []
     served: dict[str, list[str]] | None = None
+    found = Search([], {}, set())
     for name in sorted(extent.kinds):
         kind, _dot, group = name.partition(".")
         if name in versions:
@@ -166,16 +169,20 @@ def search(
             served = client.groups() if served is None else served
             candidates = [f"{group}/{version}" if group else version for version in served.get(group, [])]
         version = next((one for one in candidates if client.serves(one, kind)), None)
-        if version is not None:
+        if version is None:
+            found.unserved.add(name)
+        else:
             namespaced = client.resource(version, kind).namespaced
             places += [(version, kind, where) for where in (sorted(extent.namespaces) if namespaced else [None])]
-    found = Search([], {})
 
     def look(place: tuple[str, str, str | None]) -> Iterable[Mapping[str, Any]]:
         if place in seen:
             return seen[place]
         try:
-            return client.list(*place, label_selector=f"{PART_OF}={set_id}")
+            objects, version = client.list_at(*place, label_selector=f"{PART_OF}={set_id}")
+            if not version:
+                found.unserved.add(group_kind(*place[:2]))
+            return objects
         except ApiError as error:
             if error.status == 401:
                 raise

@@ -5,7 +5,8 @@
 """From kubernetes.core's options and K8S_AUTH_* to one connection pool and the headers that go with it.
 
 kubernetes.core decides what the options mean (in-cluster, kubeconfig, exec plugins, tokens, certificates);
-the kubernetes package builds the pool (TLS, proxies). Only what travels on each request is ours.
+the kubernetes package builds the pool (TLS, proxies). Only what travels on each request is ours. A user and password
+become a token where the server is an OpenShift: the openshift package's login helper asks its OAuth server for one.
 """
 
 from __future__ import annotations
@@ -32,9 +33,17 @@ try:
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
 
+try:
+    from openshift.helper import userpassauth as login_helper
+except ImportError:
+    login_helper = None
+
+userpassauth: Any = login_helper  # untyped, optional
 core: Any = core_client  # untyped
 
 POOL_SIZE = 32
+OAUTH_METADATA = "/.well-known/oauth-authorization-server"
+LOGIN_TIMEOUT = 10.0
 AUTH_ARGS: dict[str, Any] = AUTH_ARG_SPEC
 AUTH_OPTIONS = tuple(AUTH_ARG_SPEC)
 
@@ -58,7 +67,7 @@ def connect(params: Mapping[str, Any]) -> Connection:
     """Resolve the options of ``kubernetes.core.k8s_auth_options`` (None or absent: K8S_AUTH_*, then defaults).
 
     Raises MissingLibrary, or CannotConnect when no configuration can be made of them. Sends nothing, except
-    what a kubeconfig's own exec plugin or token refresh does.
+    what a kubeconfig's own exec plugin or token refresh does, and what a user and password need.
     """
     if IMPORT_ERROR is not None:
         raise MissingLibrary(f"{missing_required_lib('kubernetes')}\n{IMPORT_ERROR}".splitlines()[0])
@@ -80,12 +89,55 @@ def connect(params: Mapping[str, Any]) -> Connection:
         pool = rest.RESTClientObject(configuration).pool_manager
     except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
         raise CannotConnect(f"cannot use the TLS or proxy options: {error}") from None
+    if configuration.username and not any(configuration.api_key.values()):
+        _login(configuration, pool)
     return Connection(
         host=str(configuration.host).rstrip("/"),
         pool=pool,
         headers=_impersonation(core._create_headers(None, **options)),
         authorization=_authorization(configuration),
     )
+
+
+def _login(configuration: Any, pool: Any) -> None:
+    """Turn a user and password into a token, on OpenShift. Elsewhere they stay what they are: basic authentication,
+    which no API server takes since Kubernetes 1.19, but a proxy in front of one may."""
+    host = str(configuration.host).rstrip("/")
+    try:
+        found = pool.request("GET", host + OAUTH_METADATA, timeout=LOGIN_TIMEOUT, retries=False, redirect=False)
+        if found.status != 200 or "token_endpoint" not in found.data.decode("utf-8", "replace"):
+            return
+    except (OSError, urllib3.exceptions.HTTPError):
+        return  # told in better words when the first request is sent
+    if userpassauth is None:
+        raise MissingLibrary(
+            f"{missing_required_lib('openshift')} {host} is an OpenShift: that package exchanges a user and password "
+            "for a token; or give a token as api_key"
+        )
+
+    # Its constructor passes an option that kubernetes >= 32 does not know; the login needs nothing of the constructor
+    class Login(userpassauth.OCPLoginConfiguration):  # type: ignore[misc]
+        host = str(configuration.host).rstrip("/")
+        ocp_username, ocp_password = configuration.username, configuration.password
+        verify_ssl, ssl_ca_cert = configuration.verify_ssl, configuration.ssl_ca_cert
+
+        def __init__(self) -> None:
+            """Nothing."""
+
+    login = Login()
+    try:
+        login.get_token()
+    except userpassauth.OCPLoginException as error:
+        refused = getattr(error, "req_info", {}).get("req_status_code")
+        raise CannotConnect(
+            f"{host} does not exchange this user and password for a token"
+            + (f" (HTTP {refused})" if refused else "")
+            + ": check username and password"
+        ) from None
+    except Exception as error:  # of requests, of oauthlib, or of an odd answer: none has a common base
+        raise CannotConnect(f"cannot log in to the OpenShift at {host}: {type(error).__name__}") from None
+    configuration.api_key = dict(login.api_key)
+    configuration.username = configuration.password = None
 
 
 def _impersonation(headers: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

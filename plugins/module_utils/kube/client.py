@@ -122,10 +122,16 @@ class Watch:
             return
         self._closed = True
         with contextlib.suppress(Exception):  # already gone
-            # close() alone does not wake a thread that is inside recv()
-            self._response._connection.sock.shutdown(socket.SHUT_RDWR)
+            # close() alone does not wake a thread that is inside recv(), and would wait for it
+            _socket(self._response).shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(Exception):
             self._response.close()
+
+
+def _socket(response: Any) -> Any:
+    """The socket under an open response. Its connection has let go of it where the server said Connection: close."""
+    kept = getattr(getattr(response, "_connection", None), "sock", None)
+    return kept if kept is not None else response._fp.fp.raw._sock
 
 
 class Client:

@@ -49,7 +49,7 @@ def conflicts(error: KubeError) -> list[Conflict]:
         owner = told.group("owner") if told else "another manager"
         hand = bool(told and told.group("update") and not told.group("subresource") and owner in HANDS)
         found.append(Conflict(str(cause.get("field")), owner, hand))
-    return found
+    return sorted(found)
 
 
 def taken_back(found: Sequence[Conflict]) -> list[str]:

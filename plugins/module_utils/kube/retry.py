@@ -11,6 +11,8 @@ from typing import Any
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
+# How long after a disturbance an API server may still be settling, in seconds
+SETTLING_SECONDS = 15.0
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 # 500s that say that the object itself is wrong (server-side apply of a field that the schema does not have)
@@ -30,6 +32,14 @@ def worth_retrying(status: int, body: Mapping[str, Any]) -> bool:
     if status == 500 and any(text in message for text in PERMANENT_500):
         return False
     return status in TRANSIENT
+
+
+def settling(status: int, body: Mapping[str, Any]) -> bool:
+    """Whether an API server that has only just started may answer so for no lasting reason (seen on Kubernetes 1.34):
+    it serves before it knows all RBAC rules (403) and all definitions (404 without a Status)."""
+    if status == 403:
+        return " cannot " in str(body.get("message") or "") and body.get("reason") == "Forbidden"
+    return status == 404 and body.get("kind") != "Status"
 
 
 def delay(attempt: int, retry_after: str | None, dice: Callable[[], float]) -> float:

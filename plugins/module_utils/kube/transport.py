@@ -55,6 +55,8 @@ class Transport:
         self.patience = patience
         self.requests = 0
         self._answered = False
+        # When it last gave no answer, or a bad one
+        self._disturbed = float("-inf")
         self._lock = threading.Lock()
 
     def request(
@@ -93,7 +95,12 @@ class Transport:
             except (HTTPError, OSError) as problem:
                 error, again = self._no_answer(problem, method, path)
             error.repeated = unsure
-            unsure = unsure or error.status == 0 or error.status >= 500
+            now = time.monotonic()
+            if error.status == 0 or error.status >= 500:
+                unsure = True
+                self._disturbed = now
+            elif now - self._disturbed < retry.SETTLING_SECONDS:
+                again = again or retry.settling(error.status, error.body)
             pause = retry.delay(attempt, retry_after, random.random)
             budget = self.budget if self._answered else self.first_budget
             if not again or time.monotonic() - started + pause > budget:

@@ -51,3 +51,12 @@ def test_delays_grow_up_to_a_limit() -> None:
 def test_retry_after_is_a_lower_bound() -> None:
     assert retry.delay(1, "7", lambda: 0.0) >= 7
     assert retry.delay(1, "soon", lambda: 0.0) < 1
+
+
+def test_what_a_server_says_that_has_only_just_started() -> None:
+    forbidden = {"kind": "Status", "reason": "Forbidden", "message": 'User "x" cannot patch resource "pods" in ...'}
+    assert retry.settling(403, forbidden)
+    assert not retry.settling(403, {**forbidden, "message": "admission webhook denied the request"})
+    assert retry.settling(404, {"message": "404 page not found"})
+    assert not retry.settling(404, {"kind": "Status", "message": 'pods "x" not found'})
+    assert not retry.settling(422, {})
