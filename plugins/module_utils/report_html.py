@@ -29,7 +29,11 @@ _VERDICTS = {
     "incomplete": ("open", "Not everything could be checked"),
     "empty": ("quiet", "Nothing to verify yet"),
 }
-_APIS = {"leaderworkerset": "LeaderWorkerSet", "dynamographdeployment": "DynamoGraphDeployment"}
+_APIS = {
+    "leaderworkerset": "LeaderWorkerSet",
+    "podcliqueset": "PodCliqueSet",
+    "dynamographdeployment": "DynamoGraphDeployment",
+}
 _SEVERITIES = {"error": ("bad", "\u2717"), "warning": ("open", "!"), "note": ("quiet", "i")}
 
 

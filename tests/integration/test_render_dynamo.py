@@ -17,6 +17,8 @@ import pytest
 import yaml
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import ApiError, Client
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import facts
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.rollout import roll_out
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import COMPONENT, WORKLOAD
 
 from lab.handle import Lab
@@ -28,6 +30,7 @@ UPSTREAM = Path(os.environ.get("MULTINODE_UPSTREAM") or Path(__file__).resolve()
 CRDS = (
     "dynamo/nvidia.com_dynamographdeployments.yaml",
     "gpu-operator/resource.nvidia.com_computedomains.yaml",
+    "grove/grove.io_clustertopologybindings.yaml",
     "grove/grove.io_podcliquesets.yaml",
     "lws/leaderworkerset.x-k8s.io_leaderworkersets.yaml",
 )
@@ -284,6 +287,31 @@ def test_what_is_rendered_is_accepted_is_there_and_is_not_written_again(api: Cli
     second = engine.apply(api, items)
     assert {result.action for result in second} == {"unchanged"}
     assert writes(plane, mark) == []
+
+
+def test_facts_tell_of_topology_bindings(api: Client) -> None:
+    spec = {"levels": [{"domain": "rack", "key": "topology.kubernetes.io/rack"}]}
+    binding = {"apiVersion": "grove.io/v1alpha1", "kind": "ClusterTopologyBinding", "metadata": {"name": "racks"}}
+    engine.apply(api, [{**binding, "spec": spec}])
+    assert facts(api)["topology_bindings"] == [{"name": "racks", **spec, "schedulers": [], "in_sync": None}]
+
+
+@pytest.mark.parametrize("workload_api", ["dynamo", "native"])
+def test_a_binding_that_comes_or_goes_does_not_touch_what_is_served(api: Client, plane: Lab, workload_api: str) -> None:
+    given = {
+        "workloads": [workload(namespace=f"kept-{workload_api}", topology={"pack": "rack"})],
+        "workload_api": workload_api,
+        **GROVE,
+        "force_conflicts": False,
+        "create_namespaces": True,
+        "wait": False,
+    }
+    without, with_binding = ({**given, "cluster": {**FACTS, "topology_bindings": found}} for found in ([], [BINDING]))
+    first = roll_out(api, without)
+    assert (first.failure, first.result["changed"]) == (None, True)
+    mark = plane.mark()
+    again = roll_out(api, with_binding)
+    assert (again.failure, again.result["changed"], writes(plane, mark)) == (None, False, [])
 
 
 def test_every_key_of_a_workload_is_rendered_here() -> None:

@@ -25,7 +25,13 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import 
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import WORKLOAD_LABEL
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import finish_workloads, summary
-from ansible_collections.dynamo.multinode.plugins.module_utils.render import KINDS, render, scale_targets, scaled
+from ansible_collections.dynamo.multinode.plugins.module_utils.render import (
+    KINDS,
+    packed_as_it_is,
+    render,
+    scale_targets,
+    scaled,
+)
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import SpecError
 
 # What runs engines, and so holds GPUs and is waited for; what else there is, is ready when their pods are
@@ -227,6 +233,7 @@ def _review(
     """Replace only with consent; without it nothing of that workload is written."""
     review = Review()
     mine = [(ref, wanted, live) for ref, wanted, live in items if ref in owners]
+    _keep_packing(mine, owners)
     _leave_replicas(mine, owners)
     for ref, wanted, live in mine:
         owner, found = owners[ref], step(ref, wanted, live)
@@ -244,6 +251,17 @@ def _review(
         if owners[ref].cause is not None:
             review.refused[ref] = f"not written, because {owners[ref].cause}"
     return review
+
+
+def _keep_packing(items: Items, owners: Mapping[Ref, _Rollout]) -> None:
+    """Upstream fixes at creation who packs an engine into its domain: what is served keeps it."""
+    for ref, wanted, live in items:
+        kept = packed_as_it_is(owners[ref].plan, wanted, live) if live is not None else None
+        if kept is not None:
+            # What the engine sends is this very object
+            sent = cast("dict[str, Any]", wanted)
+            sent.clear()
+            sent.update(kept)
 
 
 def _leave_replicas(items: Items, owners: Mapping[Ref, _Rollout]) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.cluster import misnamed
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import facts
 
 from tests.unit.plugins.module_utils.inputs import by_kind, component, main, native, values, workload
 
@@ -235,3 +237,21 @@ def test_the_gang_on_leaderworkersets_is_the_operators() -> None:
         }
 
     assert shape(own) == shape(theirs)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "expected"),
+    [("010-binding-created", {"racks": False}), ("028-rackext-ready", {"racks": False, "racks-ext": True})],
+)
+def test_f56_recorded_bindings(snapshot: str, expected: dict[str, bool]) -> None:
+    """One that makes KAI's Topology itself, and one that refers to another: Grove calls both in sync."""
+    listed = read(f"grove-main/09-topology/{snapshot}.json")["objects"]["grove.io/v1alpha1/clustertopologybindings"]
+    found = [facts._binding(item) for item in listed]
+    assert {binding["name"]: misnamed(binding) for binding in found} == expected
+    assert {binding["in_sync"] for binding in found} == {True}
+    for binding in found:
+        told = {"apis": {}, "nodes": [], "components": {}, "topology_bindings": [binding]}
+        plan = native(workload(topology={"pack": "rack"}), orchestrator="grove", scheduler="kai", facts=told)
+        used = plan.workloads[0].binding
+        assert (used is None) == expected[binding["name"]]
+        assert [f.subject for f in plan.findings if f.id == "MN-F56"] == ([] if used else ["inference/llama"])
