@@ -125,7 +125,9 @@ def _is_of(workload: WorkloadPlan, component: ComponentPlan, marks: Mapping[str,
         return marks.get(LWS_NAME) == component.object_name
     if workload.api == "podcliqueset":
         return bool(marks.get(GROVE_CLIQUE)) and marks.get(GROVE_SET_NAME) == component.object_name
-    return marks.get(DYNAMO_NAME) == workload.workload.name and marks.get(DYNAMO_COMPONENT) == component.name
+    # Names of components differ by more than their case (Dynamo's webhook)
+    named = str(marks.get(DYNAMO_COMPONENT)).lower() == component.name.lower()
+    return named and marks.get(DYNAMO_NAME) == workload.workload.name
 
 
 def _groups(

@@ -19,6 +19,20 @@ if str(CLONE) not in sys.path:
 
 from lab.cli import inventory  # noqa: E402
 from lab.handle import Lab  # noqa: E402
+from lab.replay import Replay, definitions  # noqa: E402
+from tests.unit.plugins.module_utils.recorded import UPSTREAM  # noqa: E402
+
+# The kinds that we read; the other recorded objects lie in etcd unserved
+DEFINITIONS = (
+    "dynamo/nvidia.com_dynamographdeployments",
+    "grove/grove.io_podcliquesets",
+    "grove/scheduler.grove.io_podgangs",
+    "kai-scheduler/scheduling.run.ai_queues",
+    "kai-scheduler/scheduling.run.ai_podgroups",
+    "lws/leaderworkerset.x-k8s.io_leaderworkersets",
+    "volcano/scheduling.volcano.sh_queues",
+    "volcano/scheduling.volcano.sh_podgroups",
+)
 
 LONGEST_FIRST = ("test_site.py", "test_platform.py", "test_chaos.py")
 
@@ -73,6 +87,16 @@ def bare_lab() -> Iterator[Lab]:
     one.up()
     yield one
     one.down(purge=True)
+
+
+@pytest.fixture(scope="session")
+def stage(bare_lab: Lab) -> Replay:
+    """The bare lab with upstream's definitions, on which recordings are replayed."""
+    if not (UPSTREAM / "recordings").is_dir() or not (UPSTREAM / "crds").is_dir():
+        pytest.skip("not run: no recordings and definitions at MULTINODE_UPSTREAM")
+    replay = Replay(bare_lab)
+    replay.define(definitions(UPSTREAM / "crds", DEFINITIONS))
+    return replay
 
 
 @pytest.fixture

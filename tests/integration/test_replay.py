@@ -23,22 +23,10 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose imp
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref, wait
 
-from lab.handle import Lab
-from lab.replay import ROOTS, Replay, definitions
+from lab.replay import ROOTS, Replay
 from tests.integration.kube_objects import client
 from tests.unit.plugins.module_utils.recorded import UPSTREAM, Row, judge, table
 
-# The kinds that we read; the other recorded objects lie in etcd unserved
-DEFINITIONS = (
-    "dynamo/nvidia.com_dynamographdeployments",
-    "grove/grove.io_podcliquesets",
-    "grove/scheduler.grove.io_podgangs",
-    "kai-scheduler/scheduling.run.ai_queues",
-    "kai-scheduler/scheduling.run.ai_podgroups",
-    "lws/leaderworkerset.x-k8s.io_leaderworkersets",
-    "volcano/scheduling.volcano.sh_queues",
-    "volcano/scheduling.volcano.sh_podgroups",
-)
 TABLE = table()
 LONG = 60.0
 
@@ -51,15 +39,6 @@ def sample() -> list[Row]:
 def _by_recording() -> list[list[Row]]:
     names = dict.fromkeys(row.recording for row in TABLE)
     return [[row for row in TABLE if row.recording == name] for name in names]
-
-
-@pytest.fixture(scope="module")
-def stage(bare_lab: Lab) -> Replay:
-    if not (UPSTREAM / "recordings").is_dir() or not (UPSTREAM / "crds").is_dir():
-        pytest.skip("not run: no recordings and definitions at MULTINODE_UPSTREAM")
-    replay = Replay(bare_lab)
-    replay.define(definitions(UPSTREAM / "crds", DEFINITIONS))
-    return replay
 
 
 @pytest.fixture

@@ -195,7 +195,9 @@ def test_f94_a_higher_priority_took_the_whole_gang_away() -> None:
 
 def test_f94_values_of_classes_are_the_clusters_own() -> None:
     moment = evicted()
-    moment.classes += [{"metadata": {"name": "inference"}, "value": 10}, {"metadata": {"name": "train"}, "value": 50}]
+    moment.classes.extend(
+        {"metadata": {"name": name}, "value": value} for name, value in (("inference", 10), ("train", 50))
+    )
     assert moment.cause().details["id"] == "MN-F83"
 
 
