@@ -10,6 +10,7 @@ Strings stay plain only where no YAML version could read them as something else:
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -54,7 +55,9 @@ def scalar(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, float)):
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, int):
         return repr(value)
     if isinstance(value, (Mapping, list)):
         return "{}" if isinstance(value, Mapping) else "[]"
@@ -62,6 +65,14 @@ def scalar(value: Any) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     return "".join(_escaped(char) for char in json.dumps(text, ensure_ascii=False))
+
+
+def _float(value: float) -> str:
+    """YAML 1.1 takes 1e-05 for a string: a number has a point."""
+    if math.isnan(value) or math.isinf(value):
+        return ".nan" if math.isnan(value) else f"{'-' if value < 0 else ''}.inf"
+    mantissa, mark, exponent = repr(value).partition("e")
+    return f"{mantissa}{'' if '.' in mantissa else '.0'}{mark}{exponent}"
 
 
 def _escaped(char: str) -> str:

@@ -108,3 +108,14 @@ def test_strategic_merge(base: dict[str, Any], patch: dict[str, Any], expected: 
     copy = repr((base, patch))
     assert strategic(base, patch) == expected
     assert repr((base, patch)) == copy
+
+
+@pytest.mark.parametrize("number", [0.5, 1e-05, 1e16, 1.5e-07, -1e22, 3.0, float("inf"), float("-inf")])
+def test_numbers_stay_numbers(number: float) -> None:
+    """Engines read their configuration file as YAML 1.1, to which 1e-05 is a string."""
+    assert yaml.safe_load(dump({"x": number})) == {"x": number}
+    assert isinstance(yaml.safe_load(dump({"x": number}))["x"], float)
+
+
+def test_what_is_no_number_stays_none() -> None:
+    assert dump({"x": float("nan")}) == "x: .nan\n"
