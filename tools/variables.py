@@ -68,6 +68,18 @@ REST = (
         "`false`",
         "Let teardown remove definitions, and with them everybody's objects.",
     ),
+    (
+        "multinode_applyset",
+        "map: name, namespace",
+        "none",
+        "The ApplySet to which the workloads' objects belong; needed to prune.",
+    ),
+    (
+        "multinode_prune",
+        "true or false",
+        "`false`",
+        "Delete its members that are no longer named; an empty list prunes nothing.",
+    ),
     ("multinode_workload_defaults", "map", "`{}`", "Merged under every workload."),
     ("multinode_workload_overlays", "map", "`{}`", "By workload name, merged over it. Meant for surveys."),
     ("multinode_workloads", "list", "required", "The workloads; see below."),

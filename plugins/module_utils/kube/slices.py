@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,14 +117,10 @@ def watch(
         on_change=changed,
         on_deadline=deadline,
         written=old,
-        **_stable(stable_seconds),
+        stable_seconds=stable_seconds,
     )
     for outcome in outcomes:
         waited = pending[outcome.ref]
         waited.ready, waited.reason, waited.generic = outcome.ready, outcome.reason, outcome.generic
         waited.seconds = waited.limit if waited.late else elapsed + outcome.seconds
     return now()
-
-
-def _stable(seconds: float) -> Mapping[str, Any]:
-    return {"stable_seconds": seconds} if seconds else {}
