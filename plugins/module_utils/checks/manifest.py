@@ -15,7 +15,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.checks.manifest_e
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.manifest_keys import KEY_CHECKS
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.manifest_object import OBJECT_CHECKS
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback import read
-from ansible_collections.dynamo.multinode.plugins.module_utils.readback.objects import is_ours
+from ansible_collections.dynamo.multinode.plugins.module_utils.readback.objects import is_ours, mapping
 
 MANIFEST_CHECKS = (*ENGINE_CHECKS, *OBJECT_CHECKS, *KEY_CHECKS)
 
@@ -56,5 +56,5 @@ def _provider(facts: Mapping[str, Any] | None) -> str:
 
 
 def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    spaces = {str((item.get("metadata") or {}).get("namespace") or "") for item in (one, other)}
+    spaces = {str(mapping(item.get("metadata")).get("namespace") or "") for item in (one, other)}
     return len(spaces - {""}) < 2

@@ -20,6 +20,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.readback.objects 
     main_container,
     mapping,
     number,
+    strings,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback.operator import WIRED_ROLES
 
@@ -29,6 +30,7 @@ EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 GPU_PRODUCT = "nvidia.com/gpu.product"
 # A model of several machines' GPUs is hundreds of gigabytes; ten minutes are little even from a local disk.
 SHORT_STARTUP = 600
+WHOLE_MACHINE = 8
 _PRIORITY_LABELS = ("priorityClassName", "kai.scheduler/preemptibility")
 
 
@@ -66,7 +68,7 @@ def _podcliqueset_names(case: Case) -> Iterator[Finding]:
     groups = {
         str(clique): str(group.get("name"))
         for group in items(template.get("podCliqueScalingGroups"))
-        for clique in group.get("cliqueNames") or ()
+        for clique in strings(group.get("cliqueNames"))
     }
     for clique in items(template.get("cliques")):
         parts = [case.back.name, groups.get(str(clique.get("name")), ""), str(clique.get("name") or "")]
@@ -231,8 +233,10 @@ def f57_limits_only(case: Case) -> Iterator[Finding]:
 
 
 def f100_startup(case: Case) -> Iterator[Finding]:
-    """F100: a probe that kills the engine while it loads its model."""
+    """F100: a probe that kills the engine while it loads its model. A few GPUs of one machine hold a small one."""
     for one in case.engines:
+        if one.node_count < 2 and one.gpus_per_node < WHOLE_MACHINE:
+            continue
         main = one.part.template.raw
         startup, liveness = mapping(main.get("startupProbe")), mapping(main.get("livenessProbe"))
         if startup:

@@ -106,14 +106,14 @@ def _claimed(pod_spec: Mapping[str, Any], raw: Mapping[str, Any], companions: Se
         for item in companions
         if item.get("kind") == "ResourceClaimTemplate"
     }
-    used = {claim.get("name") for claim in items(mapping(raw.get("resources")).get("claims"))}
+    used = {str(claim.get("name")) for claim in items(mapping(raw.get("resources")).get("claims"))}
     total = 0
     for claim in items(pod_spec.get("resourceClaims")):
         template = templates.get(str(claim.get("resourceClaimTemplateName")), {})
         devices = mapping(mapping(mapping(template.get("spec")).get("spec")).get("devices"))
         for request in items(devices.get("requests")):
             exact = mapping(request.get("exactly")) or request
-            if claim.get("name") in used and str(exact.get("deviceClassName")).startswith("gpu."):
+            if str(claim.get("name")) in used and str(exact.get("deviceClassName")).startswith("gpu."):
                 total += number(exact.get("count"), 1)
     return total
 

@@ -213,6 +213,7 @@ def test_f100_probes() -> None:
     short = {"startupProbe": {"periodSeconds": 10, "failureThreshold": 30}}
     assert "its startupProbe allows 300 s" in told(dgd(part(main=short)))
     assert ids(dgd(part(main={"startupProbe": {"periodSeconds": 10, "failureThreshold": 60}}))) == []
+    assert ids(dgd(engine("--tensor-parallel-size", "4", gpus=4, nodes=1, main=short))) == []
     # The operator's startup probe stays before its liveness probe.
     assert ids(dgd(part(main={"livenessProbe": {"periodSeconds": 5}}))) == []
     native = lws("Q", "-tp", "16")
