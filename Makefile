@@ -12,7 +12,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 
-.PHONY: help setup venv test lint unit integration molecule docs sanity importer build bench \
+.PHONY: help setup venv test lint unit coverage missing-checks integration molecule docs sanity importer build bench \
 	lab-up lab-down lab-status demo format changelog lock clean
 
 help: ## this list
@@ -45,6 +45,12 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint (production), antsibull-change
 unit: setup ## unit tests; ARGS="-k name" selects
 	@$(RUN) pytest tests/unit -n auto --junitxml=.cache/results/unit.xml $(ARGS)
 
+coverage: setup ## how much of the arithmetic, the backends, the read-back and the spec the unit tests run
+	@$(RUN) tools.coverage_gate
+
+missing-checks: setup ## removes each check in turn; a unit test must miss it
+	@$(RUN) tools.missing_checks
+
 docs: setup ## lint the plugins' documentation and build it as HTML
 	@$(RUN) tools.docs
 
@@ -60,7 +66,7 @@ integration: setup ## tests against the lab; ARGS="-k name" selects
 molecule: setup ## molecule scenarios on the lab; ARGS="name ..." selects
 	@$(RUN) tools.scenarios $(ARGS)
 
-bench: setup ## benchmarks (not part of test)
+bench: setup ## benchmarks (not part of test); ARGS="plan" selects
 	@$(RUN) tools.bench $(ARGS)
 
 build: setup ## the collection's artifact, in .cache/build

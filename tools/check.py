@@ -58,6 +58,8 @@ def pytest_stage(name: str, *options: str) -> Stage:
 STAGES = (
     Stage("lint", ("-m", "tools.lint")),
     pytest_stage("unit", "-n", "auto"),
+    Stage("coverage", ("-m", "tools.coverage_gate")),
+    Stage("missing_checks", ("-m", "tools.missing_checks")),
     Stage("docs", ("-m", "tools.docs")),
     Stage("sanity", ("-m", "tools.sanity")),
     Stage("importer", ("-m", "tools.importer")),
