@@ -21,6 +21,8 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import 
 # In a slice: how often it is asked whether to end it, and how long the first change is kept for those that follow it
 TICK = 0.25
 SETTLE = 0.5
+# What was given up between two slices is looked at once more, if the API server answers within this time
+LOOK = 10.0
 
 
 @dataclass
@@ -81,11 +83,13 @@ def watch(
     end = math.inf if seconds is None else elapsed + seconds + (stable_seconds if whole else 0.0)
     tick = math.inf if seconds is None else TICK
     news: list[float] = []
+    looked: set[Ref] = set()
 
     def now() -> float:
         return time.monotonic() - started
 
     def changed(ref: Ref, verdict: Verdict) -> None:
+        looked.add(ref)
         if verdict.reason != pending[ref].reason:
             news.append(now())
         pending[ref].reason = verdict.reason
@@ -97,6 +101,8 @@ def watch(
 
     def deadline(ref: Ref, _verdict: Verdict) -> float | None:
         waited = pending[ref]
+        if elapsed and ref not in looked and now() < elapsed + LOOK:
+            return TICK
         if now() >= waited.limit:
             later = extend(waited) if extend is not None else None
             if later is None or later <= now():
@@ -121,6 +127,7 @@ def watch(
     )
     for outcome in outcomes:
         waited = pending[outcome.ref]
-        waited.ready, waited.reason, waited.generic = outcome.ready, outcome.reason, outcome.generic
+        waited.ready, waited.generic = outcome.ready, outcome.generic
+        waited.reason = outcome.reason if outcome.ref in looked or not waited.reason else waited.reason
         waited.seconds = waited.limit if waited.late else elapsed + outcome.seconds
     return now()
