@@ -79,6 +79,23 @@ def grove_volcano(plan: FleetPlan) -> Iterator[Finding]:
             )
 
 
+def dynamo_no_engines(plan: FleetPlan) -> Iterator[Finding]:
+    """Dynamo's operator scales an engine to none on Grove, but cannot begin with none."""
+    for workload in plan.workloads:
+        if (workload.choice.workload_api, workload.choice.orchestrator) != ("dynamo", "grove"):
+            continue
+        for component in workload.components:
+            if component.multinode and component.replicas == 0:
+                yield Finding(
+                    "MN-N07",
+                    "warning",
+                    f"{workload.workload.namespace}/{workload.workload.name}/{component.name}",
+                    "has replicas 0: Grove lets a deployment that is there be scaled to none, and refuses a new one",
+                    "create it with replicas 1, and scale it to 0 after that",
+                    "spec",
+                )
+
+
 def native_frontend(plan: FleetPlan) -> Iterator[Finding]:
     """Nothing is rendered for a frontend on the native API, and that is right."""
     for workload in plan.workloads:
@@ -111,4 +128,4 @@ def dynamo_frontend(plan: FleetPlan) -> Iterator[Finding]:
             )
 
 
-PLAN_CHECKS = (f35_no_gang, f88_single_pod_group, grove_volcano, native_frontend, dynamo_frontend)
+PLAN_CHECKS = (f35_no_gang, f88_single_pod_group, grove_volcano, dynamo_no_engines, native_frontend, dynamo_frontend)

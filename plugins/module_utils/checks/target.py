@@ -209,11 +209,11 @@ def min_available_needs_grove(plan: WorkloadPlan) -> Iterator[Issue]:
 
 
 def grove_no_engines(plan: WorkloadPlan) -> Iterator[Issue]:
-    """Grove's admission takes no scaling group of none; Dynamo's operator only passes its refusal on."""
-    if plan.choice.orchestrator != "grove":
+    """Grove's admission takes no scaling group of none, neither new nor changed."""
+    if plan.choice.orchestrator != "grove" or plan.choice.workload_api != "native":
         return
     for component in plan.components:
-        if component.replicas == 0 and (component.multinode or plan.choice.workload_api == "native"):
+        if component.replicas == 0:
             message = "is 0, and Grove makes no scaling group of none: use at least 1, or state: absent"
             yield Issue(("components", component.name, "replicas"), 0, message, "")
 

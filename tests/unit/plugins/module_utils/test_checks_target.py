@@ -156,12 +156,22 @@ def test_min_available_needs_grove() -> None:
 
 
 def test_grove_takes_no_engine_of_none() -> None:
-    raw = workload(component(replicas=0))
-    assert only(dynamo_problems(raw)).path.endswith("components.engine.replicas")
-    assert problems(raw) == []
-    single = workload(component(replicas=0, node_count=1))
-    assert dynamo_problems(single) == []
-    assert "at least 1" in only(problems(single, orchestrator="grove", scheduler="kai")).message
+    for nodes in (1, 2):
+        raw = workload(component(replicas=0, node_count=nodes))
+        problem = only(problems(raw, **GROVE))
+        assert problem.path.endswith("components.engine.replicas")
+        assert "at least 1" in problem.message
+        assert problems(raw) == []
+
+
+def test_n07_dynamo_on_grove_cannot_begin_with_none() -> None:
+    """Recorded: 1 to 0 to 1 works, 0 on a new deployment is refused."""
+    finding = one(dynamo(workload(component(replicas=0))), "MN-N07")
+    assert (finding.severity, finding.subject) == ("warning", "inference/llama/engine")
+    assert found(dynamo(workload(component(replicas=0, node_count=1))), "MN-N07") == []
+    assert found(dynamo(workload()), "MN-N07") == []
+    lws = dynamo(workload(component(replicas=0)), orchestrator="lws", scheduler="volcano")
+    assert found(lws, "MN-N07") == []
 
 
 def test_f09_the_tag_of_every_image() -> None:
