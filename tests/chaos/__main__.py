@@ -60,7 +60,7 @@ def chaos(lab: Lab, seeds: Iterable[int], *, at_once: int = 4, tell: bool = Fals
 
 
 def line(verdict: Verdict) -> str:
-    told = "; ".join([*verdict.wrong[:4], *verdict.wrong[4:][-1:]]) or f"converged, clean in run {verdict.runs or '-'}"
+    told = "; ".join([*verdict.wrong[:4], *verdict.wrong[4:][-2:]]) or f"converged, clean in run {verdict.runs or '-'}"
     event = verdict.event or ("killed" if verdict.killed else "ran to its end")
     faults = sum(verdict.faults.values())
     met = f"{faults} faults in {verdict.requests} requests"

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ CRDS = (
 PATIENCE = 8.0  # seconds; what hangs in the proxy hangs longer
 PAUSE_SECONDS = 2.5
 FURTHER_RUNS = 2
+READY_SECONDS = 120.0
 FOREIGN = {"metadata": {"labels": {"robot.example.com/owner": "robot"}, "annotations": {"robot.example.com/note": "n"}}}
 
 
@@ -150,6 +152,7 @@ class Runner:
             self.proxy.calm()
             self.proxy.hand = hand
             self.proxy.plan = Plan(f"{seed}|{number}")
+            self._until_ready()
             if number == 0:
                 self.proxy.at = dice.randint(1, len(after))
                 self.proxy.act = self._at_random_request(event)
@@ -183,6 +186,14 @@ class Runner:
                 kill(self.pid)
 
         return act
+
+    def _until_ready(self) -> None:
+        """Nobody runs a module again while the API server is known to be down; restarts of other seeds count too."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(ApiError):
+                self.admin.list("v1", "ConfigMap", "kube-system")
+                return
 
     def _api_server(self) -> int:
         return int(self.lab.status()["kube-apiserver"]["pid"])
