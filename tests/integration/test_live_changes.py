@@ -146,14 +146,17 @@ def test_an_autoscalers_number_stands(crds: Lab, space: str, kind: str) -> None:
     again = put(crds, mine, kind=kind)
     assert (again.failure, again.result["changed"]) == (None, False)
     where, patch = {
-        "LeaderWorkerSet": ("leaderworkerset/llama-worker", '[{"op":"replace","path":"/spec/replicas","value":3}]'),
+        "LeaderWorkerSet": ("leaderworkerset/llama-worker", ""),
         "DynamoGraphDeployment": ("dgd/llama", '[{"op":"replace","path":"/spec/components/0/replicas","value":3}]'),
         "PodCliqueSet": (
             "podcliqueset/llama-worker",
             '[{"op":"replace","path":"/spec/template/podCliqueScalingGroups/0/replicas","value":3}]',
         ),
     }[kind]
-    crds.kubectl("patch", "-n", space, where, "--type=json", "-p", patch, "--field-manager=autoscaler")
+    if patch:
+        crds.kubectl("patch", "-n", space, where, "--type=json", "-p", patch, "--field-manager=autoscaler")
+    else:
+        crds.kubectl("scale", "-n", space, where, "--replicas=3")
     kept = put(crds, mine, kind=kind)
     assert kept.failure is None
     if kind != "PodCliqueSet":  # its list of groups is one value: whoever changes a number owns them all

@@ -200,10 +200,15 @@ def test_another_number_of_machines_needs_consent(gang_lab: Lab, fresh: str) -> 
     assert planned.result["workloads"][0]["action"] == "replaced"
     assert gang_lab.get("-n", fresh, "leaderworkerset", "llama-worker")["metadata"]["uid"] == uid
 
+    mark = gang_lab.mark()
     replaced = roll(gang_lab, workload(fresh, node_count=3), replace="allow")
     assert (replaced.result["workloads"][0]["action"], replaced.result["workloads"][0]["ready"]) == ("replaced", True)
     assert gang_lab.get("-n", fresh, "leaderworkerset", "llama-worker")["metadata"]["uid"] != uid
     assert len(pods(gang_lab, fresh)) == 3
+    events = [event for event in gang_lab.audit(mark) if event.get("objectRef", {}).get("namespace") == fresh]
+    written = [f"{event['verb']} {event['objectRef']['resource']}" for event in events]
+    last_gone = max(number for number, what in enumerate(written) if what == "delete pods")
+    assert last_gone < written.index("patch leaderworkersets"), "it was made again before it was really gone"
 
 
 def test_too_few_gpus_are_named_and_nothing_is_bound(gang_lab: Lab, fresh: str) -> None:

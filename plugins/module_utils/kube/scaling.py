@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, ApiError, Client
@@ -24,7 +25,13 @@ def scale(client: Client, targets: Iterable[Target], *, check: bool = False) -> 
     """
     wanted = {Ref(*target[:4]): target[4] for target in targets}
     places = sorted({ref[:3] for ref in wanted}, key=str)
-    live = {Ref.of(obj): obj for found in client.map(lambda place: client.list(*place), places) for obj in found}
+    live: dict[Ref, Mapping[str, Any]] = {}
+    unread: dict[Ref, Result] = {}
+    for place, found in zip(places, client.map(lambda place: _listed(client, place), places)):
+        live.update((Ref.of(obj), obj) for obj in found or [])
+        if found is None:
+            why = "may not be read: another number of engines may not reach it"
+            unread.update((ref, Result(*ref, "unchanged", warnings=[why])) for ref in wanted if ref[:3] == place)
 
     def write(ref: Ref) -> Result:
         before = int((live[ref].get("spec") or {}).get("replicas") or 0)
@@ -48,4 +55,14 @@ def scale(client: Client, targets: Iterable[Target], *, check: bool = False) -> 
         return done
 
     there = [ref for ref in wanted if ref in live]
-    return dict(zip(there, client.map(write, there)))
+    return {**unread, **dict(zip(there, client.map(write, there)))}
+
+
+def _listed(client: Client, place: tuple[str, str, str | None]) -> list[dict[str, Any]] | None:
+    """The groups of one namespace; None where they may not be listed."""
+    try:
+        return client.list(*place)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None
