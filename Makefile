@@ -12,7 +12,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 
-.PHONY: help setup venv test lint unit coverage missing-checks integration molecule docs sanity importer build bench \
+.PHONY: help setup venv test lint unit coverage missing-checks integration molecule docs sanity importer build bench chaos \
 	lab-up lab-down lab-status demo format changelog lock clean
 
 help: ## this list
@@ -68,6 +68,9 @@ molecule: setup ## molecule scenarios on the lab; ARGS="name ..." selects
 
 bench: setup ## benchmarks (not part of test); ARGS="plan" selects
 	@$(RUN) tools.bench $(ARGS)
+
+chaos: setup ## the engine under faults: 200 seeded runs that must converge (not part of test); ARGS="--runs 20"
+	@$(RUN) tests.chaos $(ARGS)
 
 build: setup ## the collection's artifact, in .cache/build
 	@$(RUN) tools.artifact
