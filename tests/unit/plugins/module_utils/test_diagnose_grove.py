@@ -292,6 +292,25 @@ def test_f82_a_gang_that_asks_for_a_part_of_the_engine() -> None:
     assert [problem["id"] for problem in engine["problems"]] == ["MN-F82"]
 
 
+def test_f108_ranks_in_two_pod_groups_are_no_proof_of_a_gang() -> None:
+    moment = Moment("grove-main/00b-upgrade-workaround/006-stuck/up")
+    moment.of("pods", "wkr")[0]["spec"]["nodeName"] = "gpu-node-1"
+    gang = placement(fleet(moment.plan), moment.seen())[0]["gang"]
+    assert gang["honoured"] is None
+    assert gang["why"].startswith("its ranks are in 2 PodGroups: pg-up-0-")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_rank_that_is_replaced_is_the_pod_that_stays(first: bool) -> None:
+    moment = Moment(READY)
+    old = copy.deepcopy(moment.of("pods", "wkr")[0])
+    old["metadata"].update(name="old-wkr", deletionTimestamp="2026-11-23T15:00:00Z")
+    moment.pods.insert(0 if first else len(moment.pods), old)
+    engine = placement(fleet(moment.plan), moment.seen())[0]
+    assert engine["ready"] is True
+    assert [rank["phase"] for rank in engine["ranks"]] == ["Running", "Running"]
+
+
 def test_f92_pod_groups_that_may_not_be_read() -> None:
     moment = Moment(READY)
     del moment.objects[live.KAI_POD_GROUP]
