@@ -104,13 +104,15 @@ def finish_workloads(result: dict[str, Any], settled: Standing) -> str | None:
         end = settled.get(workload_key(entry))
         if end is not None:
             entry.update(end["answer"])
+    others = result.get("others", [])
     result["lines"] = [workload_line(entry) for entry in entries]
+    result["lines"] += [f"{object_key(one)}: {one['action']}" for one in others if one["action"] in ("deleted", "kept")]
     failures = [
         f"{workload_key(entry)}: {entry['cause']}" + (f"; {entry['remedy']}" if entry["remedy"] else "")
         for entry in entries
         if entry["cause"]
     ]
-    failures += [f"{object_key(one)}: {one['error']}" for one in result.get("others", []) if one["error"]]
+    failures += [f"{object_key(one)}: {one['error']}" for one in others if one["error"]]
     if not failures:
         return None
     # Ansible prints all of a failure's result: the plan would bury the message

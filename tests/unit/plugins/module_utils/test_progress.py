@@ -115,9 +115,16 @@ def test_the_answer_about_workloads() -> None:
 
 
 def test_what_belongs_to_no_workload_fails_too() -> None:
-    pruned = {"kind": "Service", "namespace": "a", "name": "old", "error": "forbidden"}
+    pruned = {"kind": "Service", "namespace": "a", "name": "old", "action": "failed", "error": "forbidden"}
     result: dict[str, Any] = {"workloads": [entry("one"), entry("two")], "plan": {}, "others": [pruned]}
     assert progress.finish_workloads(result, {}) == "1 of 2 workloads failed:\nService a/old: forbidden"
+
+
+def test_what_is_pruned_is_told() -> None:
+    gone = {"kind": "Service", "namespace": "a", "name": "old", "action": "deleted", "error": None}
+    result: dict[str, Any] = {"workloads": [entry("one")], "plan": {}, "others": [gone]}
+    assert progress.finish_workloads(result, {}) is None
+    assert result["lines"] == ["a/one: created; 1 engine, 8 GPUs", "Service a/old: deleted"]
 
 
 def thing(name: str, api: str = "v1", **more: Any) -> dict[str, Any]:
