@@ -103,7 +103,8 @@ topology_levels:
 groups:
   arm: kubernetes_node.labels['kubernetes.io/arch'] == 'arm64'
 keyed_groups:
-  - {key: kubernetes_node.labels['node-pool'], prefix: pool}
+  - key: kubernetes_node.labels['node-pool']
+    prefix: pool
 compose:
   ansible_host: kubernetes_node.addresses.InternalIP
 cache: true

@@ -192,8 +192,8 @@ cluster:
       type: dict
     topology_bindings:
       description:
-        - Grove's ClusterTopologyBindings with their levels (C(domain), C(key)), the Topologies that schedulers look for, and
-          whether Grove calls them in sync.
+        - Grove's ClusterTopologyBindings with their levels (C(domain), C(key)), the Topologies that schedulers look
+          for, and whether Grove calls them in sync.
       type: list
       elements: dict
     priority_classes:

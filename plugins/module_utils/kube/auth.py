@@ -116,15 +116,15 @@ def _login(configuration: Any, pool: Any) -> None:
         )
 
     # Its constructor passes an option that kubernetes >= 32 does not know; the login needs nothing of the constructor
-    class Login(userpassauth.OCPLoginConfiguration):  # type: ignore[misc]
-        host = str(configuration.host).rstrip("/")
-        ocp_username, ocp_password = configuration.username, configuration.password
-        verify_ssl, ssl_ca_cert = configuration.verify_ssl, configuration.ssl_ca_cert
-
-        def __init__(self) -> None:
-            """Nothing."""
-
-    login = Login()
+    own = {
+        "__init__": lambda self: None,
+        "host": host,
+        "ocp_username": configuration.username,
+        "ocp_password": configuration.password,
+        "verify_ssl": configuration.verify_ssl,
+        "ssl_ca_cert": configuration.ssl_ca_cert,
+    }
+    login: Any = type("Login", (userpassauth.OCPLoginConfiguration,), own)()
     try:
         login.get_token()
     except userpassauth.OCPLoginException as error:

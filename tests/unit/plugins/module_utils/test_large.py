@@ -41,7 +41,7 @@ def test_a_large_one_keeps_what_is_wrong(result: dict[str, Any]) -> None:
 
 
 def test_without_a_file_it_is_said_how_to_keep_the_details() -> None:
-    workloads = [
+    workloads: list[dict[str, Any]] = [
         {"name": "a", "objects": objects(60), "steps": [1]},
         {"name": "b", "objects": objects(60), "steps": []},
     ]
