@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a chaos run applies: two generations of 20 to 50 objects of mixed kinds, by the seed."""
+"""What a chaos run applies: two generations, each of 20 to 50 objects of mixed kinds, by the seed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 Object = dict[str, Any]
 ROBOT = "robot"
+LEAST, MOST = 20, 50
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str, **body: Any) -> Object:
@@ -66,7 +67,7 @@ CUSTOM = ("LeaderWorkerSet", "DynamoGraphDeployment")
 def generations(seed: str, namespace: str, *, custom: bool) -> tuple[list[Object], list[Object]]:
     """Before and after an edit of the inventory: some objects are changed, some are gone, some are new."""
     dice = random.Random(f"{seed}|objects")
-    kinds = [dice.choice(CORE + (CUSTOM if custom else ())) for _ in range(dice.randint(20, 50) - 1)]
+    kinds = [dice.choice(CORE + (CUSTOM if custom else ())) for _ in range(dice.randint(LEAST, MOST) - 1)]
     before = [_make(kind, f"{kind.lower()}-{number}", namespace, dice) for number, kind in enumerate(kinds)]
     before.append(_make("Deployment", "serve", namespace, dice))
     after: list[Object] = []
@@ -79,6 +80,8 @@ def generations(seed: str, namespace: str, *, custom: bool) -> tuple[list[Object
             new = _make(obj["kind"], obj["metadata"]["name"], namespace, dice)
             new["metadata"]["labels"]["generation"] = "2"
         after.append(new)
-        if fate > 0.9:
+        if fate > 0.9 and len(after) < MOST:
             after.append(_make(kinds[number % len(kinds)], f"new-{number}", namespace, dice))
-    return before, after
+    while len(after) < LEAST:
+        after.append(_make("ConfigMap", f"more-{len(after)}", namespace, dice))
+    return before, after[:MOST]
