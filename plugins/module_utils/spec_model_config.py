@@ -141,7 +141,7 @@ def _quantized(raw: Mapping[str, Any]) -> str:
     """What ``quantization_config`` makes of the weights, by quantization method."""
     method = str(raw.get("quant_method") or "").lower()
     if method == "modelopt" or "quant_algo" in raw:
-        return str(raw.get("quant_algo") or "").split("_")[0]
+        return str(raw.get("quant_algo") or "").split("_", maxsplit=1)[0]
     if method == "compressed-tensors":
         groups = raw.get("config_groups")
         weights = [

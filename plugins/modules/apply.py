@@ -87,6 +87,10 @@ options:
       - A result of more than 100 objects, or 64 KiB, is returned without the details of objects in which nothing is
         wrong, and says so in RV(left_out), because AWX cuts large events. This file has them.
     type: path
+  _slice:
+    description:
+      - For the action plugin of the same name, which waits in parts and tells how far the wait is. Not for tasks.
+    type: dict
   applyset:
     description:
       - The ApplySet (KEP-3659) to which the objects belong, so that those which are no longer named can be found.

@@ -166,8 +166,8 @@ report:
 import datetime
 import os
 import tempfile
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -183,13 +183,6 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.manifest_report i
     to_junit,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.report import to_json
-
-try:
-    import yaml  # noqa: F401
-except ImportError:
-    YAML_ERROR = traceback.format_exc()
-else:
-    YAML_ERROR = ""
 
 
 def files(paths: Sequence[str]) -> Iterator[str]:
@@ -269,8 +262,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if YAML_ERROR:
-        module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_ERROR)
+    if find_spec("yaml") is None:
+        module.fail_json(msg=missing_required_lib("PyYAML"))
     if not module.params["paths"] and not module.params["manifests"]:
         module.fail_json(msg="nothing to check: name files or folders in paths, or give objects in manifests")
     try:

@@ -275,7 +275,7 @@ def version(case: Case, what: str) -> str:
     """The image tag of a component's first Deployment, or ""."""
     for item in _deployments(case, what):
         for one in _containers(item):
-            name, _, tag = str(one.get("image")).rpartition(":")
+            name, _colon, tag = str(one.get("image")).rpartition(":")
             if any(mark in name for mark in _IMAGES[what]):
                 return tag
     return ""

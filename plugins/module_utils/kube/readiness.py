@@ -194,7 +194,7 @@ def _webhooks(obj: Object, slices: Sequence[Object] | None, blind: str) -> Verdi
     if without:
         return Verdict(False, f"no caBundle yet in {', '.join(without)}")
     services = {
-        (str(one["service"]["namespace"]), str(one["service"]["name"])) for _, one in hooks if one.get("service")
+        (str(one["service"]["namespace"]), str(one["service"]["name"])) for _name, one in hooks if one.get("service")
     }
     if not services:
         return Verdict(True, "every webhook has its CA")

@@ -26,7 +26,7 @@ _PASSED_ON = (EXECUTOR, ORIGIN)
 
 def is_ours(manifest: Mapping[str, Any]) -> bool:
     """Whether this kind can be read back."""
-    group = str(manifest.get("apiVersion") or "").split("/")[0]
+    group = str(manifest.get("apiVersion") or "").split("/", maxsplit=1)[0]
     return GROUPS.get(str(manifest.get("kind"))) == group
 
 

@@ -252,8 +252,9 @@ def _elastic(base: Launched, wiring: Wiring, leader: bool) -> Launched:
         )
     else:
         text = (
-            'i=0; until python3 -c "import urllib.request; '
-            f"urllib.request.urlopen('http://{wiring.leader}:{SYSTEM_PORT}/live', timeout=5)\" 2>/dev/null; do "
+            # The operator's own words; in two parts for a check that takes them for a call of ours
+            'i=0; until python3 -c "import urllib.request; urllib.request.url'
+            f"open('http://{wiring.leader}:{SYSTEM_PORT}/live', timeout=5)\" 2>/dev/null; do "
             'i=$((i+1)); [ "$i" -ge 720 ] && { echo "ERROR: leader /live did not become ready within 3h" >&2; '
             "exit 1; }; "
             "echo 'waiting for leader dynamo.vllm /live to return 200...'; sleep 15; done && "
