@@ -54,6 +54,20 @@ def shrink(result: dict[str, Any], path: str | None) -> dict[str, Any]:
     return out
 
 
+def invocation(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``invocation`` of a result: the options as they were given, without the length of long ones.
+
+    Ansible would send all of them back to the controller, which reads every value of them again.
+    """
+    return {"module_args": {name: _brief(value) for name, value in params.items() if not name.startswith("_")}}
+
+
+def _brief(value: Any) -> Any:
+    if isinstance(value, (list, dict)) and len(value) > MOST_OBJECTS:
+        return f"{len(value)} entries"
+    return value
+
+
 def _wrong(objects: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [one for one in objects if one.get("error") or one.get("ready") is False]
 

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, machines_from_facts, plan
@@ -37,6 +39,23 @@ _SETTINGS = ("orchestrator", "scheduler", "workload_api", "dynamo_version", "top
 
 def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> FleetPlan:
     """Parses and plans the parameters of a module. Raises SpecError with everything that is wrong in any of them."""
+    with _no_collection():
+        return _load(params, facts)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A large fleet is many small values, all of which live on: to look for garbage among them is time lost."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _load(params: Mapping[str, Any], facts: Mapping[str, Any] | None) -> FleetPlan:
     settings, problems = read_settings({key: params.get(key) for key in _SETTINGS})
     levels = tuple(dict.fromkeys([*LEVELS, *settings.topology_levels]))
     machines, found = read_machines(params.get("machines") or [], levels=levels)

@@ -112,8 +112,6 @@ class Stream:
 
     def __init__(self, row: Row, plural: str) -> None:
         path = UPSTREAM / "recordings" / row.recording / "timeline.jsonl"
-        if not path.is_file():
-            pytest.skip(f"not run: {row.recording} has no timeline")
         events = [json.loads(line) for line in path.read_text().splitlines()]
         end = next(n for n, event in enumerate(events) if event.get("file") == f"{row.at}.json")
         begin = max(n for n, event in enumerate(events[:end]) if _is_change(event, plural, row.name))
@@ -143,7 +141,8 @@ def streams() -> list[Row]:
         # One that is about to be ready is so by the time at which its snapshot was noted
         waiting = [row for row in rows if row.cause and not row.ready][:1]
         ready = [row for row in rows if row.ready][:1]
-        if rows[0].recording.endswith("11-delete"):
+        # One ends with nothing to wait for, the other was recorded without its watch stream
+        if rows[0].recording.endswith(("11-delete", "25-native-podcliqueset")):
             continue
         found += waiting + ready if rows[0].recording in BOTH else waiting or ready
     return found

@@ -14,7 +14,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices import Waited, watch
-from ansible_collections.dynamo.multinode.plugins.module_utils.large import shrink, store
+from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation, shrink, store
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import finish_objects, object_keys
 
 # Nothing of these is there to become ready
@@ -44,9 +44,10 @@ class Answer:
                     module.warn(f"result_file: cannot be written: {error}")
                     path = None
             self.result = shrink(self.result, None if module.check_mode else path)
+        told = {"invocation": invocation(module.params), **self.result}
         if self.failure is not None:
-            module.fail_json(msg=self.failure, **self.result)
-        module.exit_json(**self.result)
+            module.fail_json(msg=self.failure, **told)
+        module.exit_json(**told)
 
 
 def ensure(client: Client, params: Mapping[str, Any], *, check: bool = False) -> Answer:
