@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.garbage import no_collection
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, machines_from_facts, plan
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import (
     SpecError,
@@ -39,20 +38,8 @@ _SETTINGS = ("orchestrator", "scheduler", "workload_api", "dynamo_version", "top
 
 def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> FleetPlan:
     """Parses and plans the parameters of a module. Raises SpecError with everything that is wrong in any of them."""
-    with _no_collection():
+    with no_collection():
         return _load(params, facts)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """A large fleet is many small values, all of which live on: to look for garbage among them is time lost."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 def _load(params: Mapping[str, Any], facts: Mapping[str, Any] | None) -> FleetPlan:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.garbage import no_collection
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import (
     applyset,
     conflicts,
@@ -161,6 +162,7 @@ def phase_of(kind: str) -> int:
     return next((number for number, kinds in enumerate(PHASES) if kind in kinds), len(PHASES))
 
 
+@no_collection()
 def apply(
     client: Client,
     objects: Sequence[Mapping[str, Any]],
