@@ -143,6 +143,7 @@ def test_a_tenant_needs_nothing_outside_its_namespace(gang_lab: Lab, tenant: tup
     waits = {"scheduled": "3s", "ready": "5s"}
     refused = roll(who, served, workload(namespace, "wide", node_count=9, gpus_per_node=8, timeouts=waits))
     assert "9 of 9 ranks are not scheduled" in str(refused.failure)
+    assert "(MN-F52), so that it is not known where 8 GPUs are free" in str(refused.failure)
     cache = {"type": "pvc", "claim": "models", "create": True, "size": "1Gi"}
     assert roll(who, workload(namespace, "cached", model_cache=cache), wait=False).failure is None
     gone = roll(who, *(absent(namespace, name) for name in ("llama", "wide", "cached")))

@@ -417,8 +417,20 @@ def unscheduled(case: Case) -> Diagnosis | None:
     return case.say(
         "MN-F83",
         f"{rest} of {engine.size} ranks are not scheduled; the scheduler says: {said or 'nothing'}",
-        "look for what the ranks ask besides GPUs (CPU, memory, RDMA, volumes, affinity)",
+        _where_to_look(case),
         scheduler=said,
+    )
+
+
+def _where_to_look(case: Case) -> str:
+    """Without the machines nothing is known of the room for GPUs, so that it is not excluded either."""
+    besides = "what the ranks ask besides GPUs (CPU, memory, RDMA, volumes, affinity)"
+    if case.seen.knows(live.NODE):
+        return f"look for {besides}"
+    gpus = case.engine.component.gpus_per_node
+    return (
+        f"{case.seen.why_unknown(live.NODE)} (MN-F52), so that it is not known where {gpus} GPUs are free; "
+        f"have them looked for, and {besides}"
     )
 
 
