@@ -23,6 +23,7 @@ description:
   - Fields that were applied before and are no longer given are removed.
   - While it waits, an action plugin of the same name prints how far each object is; see O(progress).
 extends_documentation_fragment:
+  - dynamo.multinode.rollout
   - kubernetes.core.k8s_auth_options
 requirements:
   - kubernetes >= 24.2.0 (Python package)
@@ -68,11 +69,6 @@ options:
     description: Seconds to wait.
     type: int
     default: 300
-  wait_stable_seconds:
-    description:
-      - Take something for ready only when it has been so for this many seconds without a break. For kinds that flap.
-    type: int
-    default: 0
   progress:
     description:
       - While waiting, print a line for each change of an object's state, and a sign of life after so many seconds.
@@ -80,17 +76,6 @@ options:
         where there is nothing to wait for.
     type: int
     default: 30
-  result_file:
-    description:
-      - A file on the machine where the module runs, to which the whole result is written as JSON. Not written in check
-        mode.
-      - A result of more than 100 objects, or 64 KiB, is returned without the details of objects in which nothing is
-        wrong, and says so in RV(left_out), because AWX cuts large events. This file has them.
-    type: path
-  _slice:
-    description:
-      - For the action plugin of the same name, which waits in parts and tells how far the wait is. Not for tasks.
-    type: dict
   applyset:
     description:
       - The ApplySet (KEP-3659) to which the objects belong, so that those which are no longer named can be found.
@@ -228,32 +213,15 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **AUTH_ARGS,
+            **objects.ROLLOUT_ARGS,
             "objects": {"type": "list", "elements": "dict", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 300},
-            "force_conflicts": {"type": "bool", "default": False},
-            "wait_stable_seconds": {"type": "int", "default": 0},
-            "progress": {"type": "int", "default": 30},
-            "result_file": {"type": "path"},
-            "applyset": {
-                "type": "dict",
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "namespace": {"type": "str", "required": True},
-                },
-            },
-            "prune": {"type": "bool", "default": False},
-            "_slice": {"type": "dict"},
         },
         supports_check_mode=True,
     )
-    one = module.params["_slice"] or {}
-    if "result" in one:  # put together by the action plugin; only to be stored
-        objects.Answer(
-            {key: value for key, value in one["result"].items() if key not in ("failed", "msg")},
-            one["result"].get("msg"),
-        ).exit(module)
+    objects.store_what_is_complete(module)
     if module.params["prune"] and not module.params["applyset"]:
         module.fail_json(msg="prune: needs applyset, the set to prune within")
     try:

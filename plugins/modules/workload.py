@@ -23,6 +23,7 @@ description:
     served model is deleted and created again.
   - While it waits, an action plugin of the same name prints how far each workload is; see O(progress).
 extends_documentation_fragment:
+  - dynamo.multinode.rollout
   - dynamo.multinode.workloads
   - kubernetes.core.k8s_auth_options
 requirements:
@@ -54,11 +55,6 @@ options:
       - C(timeouts.scheduled) of a workload still applies where it is shorter. A workload with a pod that has no node by
         then is given up.
     type: int
-  wait_stable_seconds:
-    description:
-      - Take something for ready only when it has been so for this many seconds without a break. For kinds that flap.
-    type: int
-    default: 0
   progress:
     description:
       - While waiting, print a line for each change of a workload's state, and a sign of life after so many seconds.
@@ -66,17 +62,6 @@ options:
         where there is nothing to wait for.
     type: int
     default: 30
-  result_file:
-    description:
-      - A file on the machine where the module runs, to which the whole result is written as JSON. Not written in check
-        mode.
-      - A result of more than 100 objects, or 64 KiB, is returned without the details of objects in which nothing is
-        wrong, and says so in RV(left_out), because AWX cuts large events. This file has them.
-    type: path
-  _slice:
-    description:
-      - For the action plugin of the same name, which waits in parts and tells how far the wait is. Not for tasks.
-    type: dict
   applyset:
     description:
       - The ApplySet (KEP-3659) to which the objects of the workloads belong, so that those which are no longer named
@@ -253,34 +238,17 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **AUTH_ARGS,
+            **objects.ROLLOUT_ARGS,
             **WORKLOAD_ARGS,
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int"},
-            "force_conflicts": {"type": "bool", "default": False},
-            "wait_stable_seconds": {"type": "int", "default": 0},
-            "progress": {"type": "int", "default": 30},
-            "result_file": {"type": "path"},
-            "applyset": {
-                "type": "dict",
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "namespace": {"type": "str", "required": True},
-                },
-            },
-            "prune": {"type": "bool", "default": False},
-            "_slice": {"type": "dict"},
             "create_namespaces": {"type": "bool", "default": True},
             "remove_namespaces": {"type": "bool", "default": False},
             "cluster": {"type": "dict"},
         },
         supports_check_mode=True,
     )
-    one = module.params["_slice"] or {}
-    if "result" in one:  # put together by the action plugin; only to be stored
-        objects.Answer(
-            {key: value for key, value in one["result"].items() if key not in ("failed", "msg")},
-            one["result"].get("msg"),
-        ).exit(module)
+    objects.store_what_is_complete(module)
     if module.params["prune"] and not module.params["applyset"]:
         module.fail_json(msg="prune (multinode_prune): needs applyset (multinode_applyset), the set to prune within")
     try:

@@ -17,6 +17,19 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation, shrink, store
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import finish_objects, object_keys
 
+# What every module takes that applies objects and waits for them; the fragment ``rollout`` documents most of it
+ROLLOUT_ARGS: dict[str, dict[str, Any]] = {
+    "force_conflicts": {"type": "bool", "default": False},
+    "wait_stable_seconds": {"type": "int", "default": 0},
+    "progress": {"type": "int", "default": 30},
+    "result_file": {"type": "path"},
+    "applyset": {
+        "type": "dict",
+        "options": {"name": {"type": "str", "required": True}, "namespace": {"type": "str", "required": True}},
+    },
+    "prune": {"type": "bool", "default": False},
+    "_slice": {"type": "dict"},
+}
 # Nothing of these is there to become ready
 OVER = ("failed", "deleted", "kept", "would_create")
 
@@ -48,6 +61,14 @@ class Answer:
         if self.failure is not None:
             module.fail_json(msg=self.failure, **told)
         module.exit_json(**told)
+
+
+def store_what_is_complete(module: Any) -> None:
+    """End the AnsibleModule where the action plugin brings a whole result that is only to be stored."""
+    whole = (module.params["_slice"] or {}).get("result")
+    if whole is not None:
+        result = {key: value for key, value in whole.items() if key not in ("failed", "msg")}
+        Answer(result, whole.get("msg")).exit(module)
 
 
 def ensure(client: Client, params: Mapping[str, Any], *, check: bool = False) -> Answer:
