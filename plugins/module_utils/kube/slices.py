@@ -124,6 +124,7 @@ def watch(
         on_deadline=deadline,
         written=old,
         stable_seconds=stable_seconds,
+        resumed=elapsed > 0,
     )
     for outcome in outcomes:
         waited = pending[outcome.ref]

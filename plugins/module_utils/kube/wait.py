@@ -72,6 +72,7 @@ def wait(
     written: Mapping[Ref, str] | None = None,
     gone: bool = False,
     stable_seconds: float = 0.0,
+    resumed: bool = False,
 ) -> list[Outcome]:
     """Wait for all ``refs``, each at most ``timeout`` seconds (one number, or one for each); order kept.
 
@@ -80,6 +81,7 @@ def wait(
     that is scaled up says successful before its new pods run).
     ``written``: resourceVersion that our own change gave an object; what its status said up to there is old, unless
     its kind reports observedGeneration (LeaderWorkerSets before 0.10 do not).
+    ``resumed``: an earlier call has read the objects; the API server may have gone away since, and be about to return.
     Raises ApiError when the objects may not be read.
     """
     wanted = list(dict.fromkeys(refs))
@@ -91,7 +93,7 @@ def wait(
         groups.setdefault(ref[:3], set()).add(ref.name)
     try:
         for key, names in groups.items():
-            follower = _Follower(client, key, names, events)
+            follower = _Follower(client, key, names, events, resumed)
             followers.append(follower)
             follower.start()
         while not state.done():
@@ -238,6 +240,7 @@ class _Follower(threading.Thread):
         key: tuple[str, str, str | None],
         names: Iterable[str],
         events: queue.SimpleQueue[_News],
+        resumed: bool = False,
     ) -> None:
         super().__init__(daemon=True, name=f"watch {key[1]}")
         self.client = client
@@ -250,8 +253,8 @@ class _Follower(threading.Thread):
         self.selector = f"metadata.name={self.names[0]}" if len(self.names) == 1 else None
         self.needs = readiness.NEEDS.get((key[0].rpartition("/")[0] if "/" in key[0] else "", key[1]))
         # Whether the objects were listed once, whether the connection was lost since, and when a refusal began
-        self.listed = False
-        self.cut = False
+        self.listed = resumed
+        self.cut = resumed
         self.refused: float | None = None
 
     def stop(self) -> None:
