@@ -236,7 +236,8 @@ class _Workloads:
                 self._problem(f"{self.root}[{index}].name", name, message)
             elif workload is not None:
                 workloads.append(workload)
-        return tuple(workloads), self.problems
+        # What stands in the defaults is read with every workload, and told once
+        return tuple(workloads), list({str(problem): problem for problem in self.problems}.values())
 
     def _identity(self, raw: object) -> tuple[str, str]:
         """Name and namespace as they are meant, whatever else is wrong with the workload."""

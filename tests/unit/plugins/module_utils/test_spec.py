@@ -539,3 +539,11 @@ def test_a_problem_as_data() -> None:
         "check": "",
     }
     assert problems(workload(served_model_name=None)) == []
+
+
+def test_a_mistake_in_the_defaults_is_told_once_for_all_workloads() -> None:
+    named = [{**workload(), "name": name} for name in ("one", "two")]
+    found = problems(*named, defaults={"replcae": "allow"})
+    assert list(map(str, found)) == [
+        "multinode_workload_defaults.replcae: is not a known key (did you mean replace?) [MN-F15]"
+    ]
