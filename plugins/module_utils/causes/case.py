@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import gangs
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot import Snapshot
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot import Log, Snapshot
 from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import labels
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import LiveEngine
 
@@ -24,11 +24,19 @@ KAI_QUEUE_LABEL = "kai.scheduler/queue"
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """``cause`` and ``remedy``: one line each. ``details``: JSON-able; ``id`` is the entry of the failure catalogue."""
+    """``cause`` and ``remedy``: one line each. ``details``: JSON-able; ``id`` is the entry of the failure catalogue.
+
+    ``logs``: whose last lines would tell more, where the snapshot does not have them yet.
+    """
 
     cause: str
     remedy: str
     details: dict[str, Any] = field(default_factory=dict)
+    logs: tuple[Log, ...] = ()
+
+    def asking(self, seen: Snapshot, logs: Iterable[Log]) -> Diagnosis:
+        """The same, with those of the logs that have not been asked for."""
+        return replace(self, logs=tuple(log for log in logs if log not in seen.logs))
 
 
 @dataclass(frozen=True)
@@ -96,18 +104,32 @@ class Case:
             },
         )
 
-    def events(self, names: Iterable[str], reasons: Iterable[str]) -> list[Object]:
-        """Events about objects of these names, newest last."""
-        wanted, why = set(names), set(reasons)
-        found = [
-            event
-            for event in self.seen.get(live.EVENT, self.namespace)
-            if (event.get("involvedObject") or {}).get("name") in wanted and event.get("reason") in why
-        ]
-        return sorted(found, key=_when)
+    def events(
+        self, about: Iterable[Object | str], reasons: Iterable[str], *, uids: Mapping[str, str] | None = None
+    ) -> list[Object]:
+        """Events about these objects, or about whatever bears these names, newest last.
+
+        A name is used again by what is made anew (LWS); ``uids`` (name -> uid) tells the objects of today, where known.
+        """
+        wanted: dict[str, str | None] = {}
+        for one in about:
+            if isinstance(one, str):
+                wanted[one] = (uids or {}).get(one)
+            else:
+                wanted[str(one["metadata"]["name"])] = one["metadata"].get("uid")
+        why = set(reasons)
+        found = []
+        for event in self.seen.get(live.EVENT, self.namespace):
+            involved = event.get("involvedObject") or {}
+            if involved.get("name") in wanted and event.get("reason") in why:
+                known = wanted[str(involved["name"])]
+                if not known or involved.get("uid", known) == known:
+                    found.append(event)
+        return sorted(found, key=when)
 
 
-def _when(event: Object) -> str:
+def when(event: Object) -> str:
+    """When an event was last seen: RFC 3339, and so in order as text."""
     series = event.get("series") or {}
     return str(
         series.get("lastObservedTime")

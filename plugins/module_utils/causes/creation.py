@@ -10,46 +10,121 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import gangs
-from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis, Object
+from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis, Object, when
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
-from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import LWS_NAME, condition, labels
+from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import (
+    DYNAMO_COMPONENT,
+    DYNAMO_NAME,
+    LWS_GROUP,
+    LWS_NAME,
+    condition,
+    labels,
+)
 
+_REFUSED = ("FailedCreate",)
+LWS_KIND = live.LEADER_WORKER_SET.kind
 EXCLUSIVE_TOPOLOGY = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
 
 def not_created(case: Case) -> Diagnosis | None:
-    engine, name = case.engine, case.engine.component.object_name
-    if not case.native:
+    """Is the LeaderWorkerSet there, ours or the Dynamo operator's, and are its pods?"""
+    engine = case.engine
+    if not (case.native or _on_lws(case)):
         return None
     if not case.seen.knows(live.LEADER_WORKER_SET):
+        if not case.native:
+            return None  # its pods may tell all the same
         return case.say(
             "MN-F52", case.seen.why_unknown(live.LEADER_WORKER_SET), "allow it, or run with credentials that may"
         )
-    if engine.owner is None:
+    owners = [engine.owner] if engine.owner is not None else _sets_of_dynamo(case)
+    if not owners and case.native:
         return case.say(
             "MN-F90",
-            f"LeaderWorkerSet {case.namespace}/{name} does not exist",
+            f"LeaderWorkerSet {case.namespace}/{engine.component.object_name} does not exist",
             "apply the workload; if it was applied, look who deleted it",
         )
     if not case.seen.knows(live.POD):
         return case.say("MN-F52", case.seen.why_unknown(live.POD), "allow it, or run with credentials that may")
-    refused = case.events([name, f"{name}-{engine.index}"], ["FailedCreate"])
-    if refused and len(engine.pods) < engine.size:
-        said = str(refused[-1].get("message"))
-        return case.say(
-            "MN-F51",
-            f"pods are refused: {said}",
-            "create the ServiceAccount that it names"
-            if "service account" in said
-            else "raise the quota or the pod security level of the namespace, or ask for less",
-        )
-    if not engine.pods and not (engine.owner.get("status") or {}).get("conditions"):
+    if not owners and not engine.pods:
         return case.say(
             "MN-F81",
-            f"the LWS controller has not acted on LeaderWorkerSet {case.namespace}/{name}",
-            "look at the Deployment lws-controller-manager and its log",
+            f"the Dynamo operator has made no LeaderWorkerSet of its component {engine.component.name}: "
+            + parts(case, "dynamo"),
+            "look at the log of the Dynamo operator's controller manager",
         )
+    if len(engine.pods) >= engine.size:
+        return None
+    for owner in owners:
+        said = _pods_refused(case, owner)
+        if said:
+            return case.say(
+                "MN-F51",
+                f"pods are refused: {said}",
+                "create the ServiceAccount that it names"
+                if "service account" in said
+                else "raise the quota or the pod security level of the namespace, or ask for less",
+            )
+    for owner in owners:
+        if not engine.pods and not (owner.get("status") or {}).get("conditions"):
+            return case.say(
+                "MN-F81",
+                f"the LWS controller has not acted on LeaderWorkerSet {case.namespace}/{owner['metadata']['name']}",
+                "look at the Deployment lws-controller-manager and its log",
+            )
     return None
+
+
+def _on_lws(case: Case) -> bool:
+    """Whether the Dynamo operator makes LeaderWorkerSets of it: of engines on several machines."""
+    workload = case.engine.workload
+    return workload.api == "dynamographdeployment" and not case.grove and case.engine.size > 1
+
+
+def _sets_of_dynamo(case: Case) -> list[Object]:
+    """The LeaderWorkerSets of the engine: that of its pods; else those of its component, first what has no pods."""
+    component = case.engine.component.name.lower()
+    sets = [
+        found
+        for found in case.seen.get(live.LEADER_WORKER_SET, case.namespace)
+        if labels(found).get(DYNAMO_NAME) == case.engine.workload.name
+        and str(labels(found).get(DYNAMO_COMPONENT)).lower() == component
+    ]
+    own = {_set_of(pod) for pod in case.engine.pods.values()}
+    taken = {_set_of(pod) for engine in case.engines for pod in engine.pods.values()}
+    if own:
+        return [one for one in sets if one["metadata"]["name"] in own]
+    return [one for one in sets if one["metadata"]["name"] not in taken] or sets
+
+
+def _pods_refused(case: Case, owner: Object) -> str | None:
+    """Why pods of the engine may not be made: of its leader, or, where that is there, of its workers.
+
+    LWS uses its names again. What was refused before the youngest of the pods was made is over, and where LWS has not
+    acted on the set the StatefulSets are those of an earlier one.
+    """
+    pods = case.engine.pods
+    name = str(owner["metadata"]["name"])
+    group = next((labels(pod)[LWS_GROUP] for pod in pods.values() if labels(pod).get(LWS_GROUP)), case.engine.index)
+    maker = f"{name}-{group}" if 0 in pods else name  # the StatefulSet; LWS names that of the leaders as itself
+    makers = {
+        str(one["name"]): str(one["uid"])
+        for pod in pods.values()
+        for one in pod["metadata"].get("ownerReferences") or ()
+        if one.get("kind") == "StatefulSet" and one.get("uid")
+    }
+    found = [one for one in case.events([owner], _REFUSED) if one["involvedObject"].get("kind") == LWS_KIND]
+    if pods or (owner.get("status") or {}).get("conditions"):
+        by_name = case.events([maker], _REFUSED, uids=makers)
+        found += [one for one in by_name if one["involvedObject"].get("kind") != LWS_KIND]
+    since = max((_second(one["metadata"].get("creationTimestamp")) for one in pods.values()), default="")
+    fresh = [event for event in sorted(found, key=when) if _second(when(event)) >= since]
+    return str(fresh[-1].get("message")) if fresh else None
+
+
+def _second(timestamp: object) -> str:
+    """A time to the second; some are written with a fraction."""
+    return str(timestamp or "")[:19]
 
 
 def doubled(case: Case) -> Diagnosis | None:
@@ -191,6 +266,42 @@ def kai_down(case: Case) -> Diagnosis | None:
             f"bring {down[0]} back and look at its log",
         )
     return None
+
+
+def two_owners(case: Case) -> Diagnosis | None:
+    """LWS makes the PodGroup of an engine for its leader; one of somebody else, or of an earlier leader, is no use."""
+    engine, group = case.engine, case.group
+    if not case.volcano or case.grove or not case.short or not engine.pods:
+        return None
+    names = gangs.group_names(engine)
+    if len(names) > 1:
+        return case.say(
+            "MN-F88",
+            f"its ranks name {len(names)} PodGroups ({', '.join(names)}): LWS and Volcano's controller each made one, "
+            "and neither is ever complete",
+            "use Volcano 1.13 or newer with LWS, which leaves it to LWS; then delete the leader pod, so that the "
+            "engine is made anew",
+            pod_groups=names,
+        )
+    leader = ((engine.pods.get(0) or {}).get("metadata") or {}).get("uid")
+    references = ((group or {}).get("metadata") or {}).get("ownerReferences") or ()
+    if group is None or not leader or not references or any(one.get("uid") == leader for one in references):
+        return None
+    whose = ", ".join(f"{one.get('kind')} {one.get('name')}" for one in references)
+    old = all(one.get("kind") == "Pod" for one in references)
+    return case.say(
+        "MN-F88",
+        f"its PodGroup {group['metadata']['name']} belongs to "
+        + (
+            f"an earlier {whose}, with which it is about to be deleted; LWS up to 0.10.0 makes none in its place"
+            if old
+            else f"{whose}, not to its leader pod {engine.pods[0]['metadata']['name']}: two controllers make it"
+        ),
+        "wait until that PodGroup is gone, then delete the leader pod, so that the engine is made anew"
+        if old
+        else "use Volcano 1.13 or newer with LWS, and let nothing else make PodGroups of these names",
+        pod_groups=names,
+    )
 
 
 def volcano_down(case: Case) -> Diagnosis | None:

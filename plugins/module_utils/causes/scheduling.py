@@ -11,14 +11,16 @@ from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import gangs
 from ansible_collections.dynamo.multinode.plugins.module_utils.causes import creation
-from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis
+from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis, when
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
 from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import (
     GROVE_GANG,
     condition,
     domain_name,
+    holds,
     labels,
     node_uses,
+    whole,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import LiveEngine, lost
 from ansible_collections.dynamo.multinode.plugins.module_utils.shortage import (
@@ -96,17 +98,22 @@ def _split_gang(case: Case, ranks: list[int], names: list[str]) -> Diagnosis:
     """An upgraded Grove puts a replaced pod into a PodGroup of its own making; its siblings are in KAI's."""
     pods = case.engine.pods
     wanted = next(iter((pods[rank]["metadata"].get("annotations") or {}).get(gangs.KAI_GROUP) for rank in ranks))
+    # The gang is the whole deployment: its frontend waits in the old group too
+    gang = {labels(pod).get(GROVE_GANG, "") for pod in pods.values()} - {""}
+    others = [pod for pod in case.seen.get(live.POD, case.namespace) if labels(pod).get(GROVE_GANG) in gang]
     old = sorted(
-        pod["metadata"]["name"]
-        for pod in pods.values()
-        if (pod["metadata"].get("annotations") or {}).get(gangs.KAI_GROUP) != wanted
+        {
+            pod["metadata"]["name"]
+            for pod in (*pods.values(), *others)
+            if (pod["metadata"].get("annotations") or {}).get(gangs.KAI_GROUP) != wanted
+        }
     )
     return case.say(
         "MN-F108",
         f"rank {listed([str(rank) for rank in ranks])} waits in PodGroup {wanted} for siblings that are in "
         f"{', '.join(name for name in names if name != wanted)}: Grove was upgraded under a running gang",
         f"kubectl annotate pod -n {case.namespace} {' '.join(old)} --overwrite {gangs.KAI_GROUP}={wanted} "
-        "kai.scheduler/skip-podgrouper=true (the frontend's pod too)",
+        "kai.scheduler/skip-podgrouper=true",
         pods=old,
         pod_group=wanted,
     )
@@ -285,11 +292,17 @@ def no_gang(case: Case) -> Diagnosis | None:
 
 def evicted(case: Case) -> Diagnosis | None:
     """A gang that ran, has no rank bound any more, and whose GPUs a gang of higher priority has (observed.md 10)."""
-    group = case.group
-    if case.engine.bound or not case.engine.pods or group is None or not case.kai:
+    if case.engine.bound or not case.engine.pods:
         return None
-    started = (group["metadata"].get("annotations") or {}).get(gangs.KAI_STARTED)
-    if not started:
+    if case.kai:
+        return _evicted_by_kai(case)
+    return _evicted_by_volcano(case) if case.volcano else None
+
+
+def _evicted_by_kai(case: Case) -> Diagnosis | None:
+    group = case.group
+    started = ((group or {}).get("metadata", {}).get("annotations") or {}).get(gangs.KAI_STARTED)
+    if group is None or not started:
         return None
     mine = _priority(case, group)
     above = [
@@ -314,6 +327,46 @@ def evicted(case: Case) -> Diagnosis | None:
     )
 
 
+def _evicted_by_volcano(case: Case) -> Diagnosis | None:
+    """Volcano tells it by events on the pods that it deletes; those that LWS makes in their place bear their names."""
+    names = [str(pod["metadata"]["name"]) for pod in case.engine.pods.values()]
+    told = case.events(names, ["Evict"])
+    placed = case.events(names, ["Scheduled"])
+    made = str(((case.engine.owner or {}).get("metadata") or {}).get("creationTimestamp") or "")
+    if not told or when(told[-1]) < made or (placed and when(placed[-1]) > when(told[-1])):
+        return None
+    said, since = str(told[-1].get("message")), when(told[-1])
+    cause = f"its gang ran and was evicted at {since}; Volcano says: {said}"
+    if "reclaim" in said:
+        return case.say(
+            "MN-F94",
+            f"{cause}: queue {case.queue} had more than it deserves, and another queue took it back",
+            f"raise deserved of queue {case.queue}, set reclaimable: false on it, or {_KEPT}",
+            evicted_by=[],
+        )
+    above = _above(case)
+    return case.say(
+        "MN-F94",
+        cause + (f"; gangs of higher priority that run: {listed(above)}" if above else ""),
+        f"LWS gives its PodGroups no priority class: {_KEPT}, or add machines",
+        evicted_by=above,
+    )
+
+
+_KEPT = 'keep its pods by annotations: {volcano.sh/preemptable: "false"} on the workload'
+
+
+def _above(case: Case) -> list[str]:
+    """The PodGroups of Volcano whose pods run with a priority above the engine's."""
+    mine = max(int(pod["spec"].get("priority") or 0) for pod in case.engine.pods.values())
+    found = set()
+    for pod in case.seen.get(live.POD):
+        group = (pod["metadata"].get("annotations") or {}).get(gangs.VOLCANO_GROUP)
+        if group and holds(pod) and int(pod["spec"].get("priority") or 0) > mine:
+            found.add(f"{pod['metadata']['namespace']}/{group}")
+    return sorted(found)
+
+
 # KAI's own classes, where they may not be read
 _CLASSES = {"train": 50, "build-preemptible": 75, "build": 100, "inference": 125}
 
@@ -333,13 +386,14 @@ def queue_is_full(case: Case) -> Diagnosis | None:
     capability = ((queue.get("spec") or {}).get("capability") or {}).get(resource)
     if capability is None:
         return None
-    used = ((queue.get("status") or {}).get("allocated") or {}).get(resource, 0)
+    used = whole(((queue.get("status") or {}).get("allocated") or {}).get(resource, 0))
     need = engine.component.total_gpus
-    if int(used) + need <= int(capability):
+    left = whole(capability) - used
+    if need <= left:
         return None
     return case.say(
         "MN-F34",
-        f"needs {need} GPUs, and Volcano queue {case.queue} has {int(capability) - int(used)} of {capability} left",
+        f"needs {need} GPUs, and Volcano queue {case.queue} has {left} of {whole(capability)} left",
         f"raise the capability of queue {case.queue}, or stop something in it",
         queue=case.queue,
     )
@@ -385,9 +439,16 @@ def kai_says(case: Case) -> Diagnosis | None:
     )
 
 
+# In this order: a text may hold several, and names of topologies, jobs and pods as well
 _KAI_WORDS = (
     (
-        "topology",
+        "couldn't be satisfied",
+        "MN-F83",
+        "no domain of that level has what the ranks ask besides GPUs (CPU, memory, RDMA): free it in one domain, ask "
+        "for less, or pack into a wider level",
+    ),
+    (
+        "Requested topology",
         "MN-F56",
         "name the ClusterTopologyBinding as the KAI Topology that it refers to (kubectl get topologies.kai.scheduler), "
         "or leave topology to pod affinity",
@@ -439,8 +500,7 @@ def _scheduler_says(case: Case) -> str | None:
     said = [str((condition(pod, "PodScheduled") or {}).get("message") or "") for pod in pods]
     if case.group is not None and not case.kai:
         said.append(str((condition(case.group, "Unschedulable") or {}).get("message") or ""))
-    names = [pod["metadata"]["name"] for pod in pods]
-    said += [str(event.get("message") or "") for event in reversed(case.events(names, ["FailedScheduling"]))]
+    said += [str(event.get("message") or "") for event in reversed(case.events(pods, ["FailedScheduling"]))]
     # "pod group is ready" is Volcano's warning about a gang that it has just bound.
     said = [text for text in said if text and "pod group is ready" not in text]
     telling = [text for text in said if "nodes are" in text]

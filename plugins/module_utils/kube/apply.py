@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.garbage import no_collection
@@ -22,10 +22,13 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube import (
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.conflicts import explain
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.deletion import remove
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError, KubeError, NoSuchKind
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.results import PHASES, Result, phase_of
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Outcome, Ref
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY
+
+__all__ = ["Result", "Review", "apply", "malformed", "remove", "wait_for"]
 
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 NAMESPACE = ("v1", "Namespace")
@@ -37,85 +40,6 @@ DISCOVERY_TIMEOUT = 10.0
 GOING_TIMEOUT = 120.0
 # Writes of one object in one run, when others' hands are faster
 ATTEMPTS = 4
-
-# Order of writing; what is not named is a workload and comes last
-PHASES: tuple[frozenset[str], ...] = (
-    frozenset({"CustomResourceDefinition"}),
-    frozenset({"Namespace"}),
-    frozenset(
-        {
-            "APIService",
-            "ClusterRole",
-            "ClusterRoleBinding",
-            "LimitRange",
-            "MutatingWebhookConfiguration",
-            "NetworkPolicy",
-            "PodDisruptionBudget",
-            "PriorityClass",
-            "ResourceQuota",
-            "Role",
-            "RoleBinding",
-            "RuntimeClass",
-            "ServiceAccount",
-            "StorageClass",
-            "ValidatingAdmissionPolicy",
-            "ValidatingAdmissionPolicyBinding",
-            "ValidatingWebhookConfiguration",
-        }
-    ),
-    frozenset(
-        {
-            "ClusterTopologyBinding",
-            "ConfigMap",
-            "PersistentVolume",
-            "PersistentVolumeClaim",
-            "Queue",
-            "Secret",
-            "Service",
-            "Topology",
-        }
-    ),
-)
-
-
-@dataclass
-class Result:
-    """What became of one object.
-
-    ``action``: created, changed, replaced (deleted and created again), unchanged, deleted, kept (a member of the
-    ApplySet that is no longer named and not pruned), failed or would_create (check mode: its kind or namespace does not
-    exist yet, so that the API server could not be asked; ``validated`` is False).
-    ``diff``: {"before", "after"} of our own fields, without values of Secrets. ``written``: the resourceVersion that a
-    change of an existing object's spec gave it, for wait(). ``verdict``: its readiness as the last answer showed it,
-    which saves the wait.
-    """
-
-    api_version: str
-    kind: str
-    namespace: str | None
-    name: str
-    action: str
-    validated: bool = True
-    diff: dict[str, Any] | None = None
-    error: str | None = None
-    warnings: list[str] = field(default_factory=list)
-    written: str | None = None
-    verdict: Verdict | None = None
-
-    @property
-    def changed(self) -> bool:
-        return self.action in ("created", "changed", "replaced", "deleted", "would_create")
-
-    @property
-    def ref(self) -> Ref:
-        return Ref(self.api_version, self.kind, self.namespace, self.name)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For a module's return value; the diff travels separately."""
-        out = asdict(self)
-        for internal in ("diff", "written", "verdict"):
-            out.pop(internal)
-        return out
 
 
 @dataclass
@@ -144,7 +68,7 @@ class _Item:
 @dataclass
 class Review:
     """Decided between reading and writing. ``refused``: object -> why it is not written. ``replaced``: object -> why it
-    is deleted, with all it owns, and created again."""
+    is to be deleted, with all it owns, and created again, which the caller does (Result.anew)."""
 
     refused: dict[Ref, str] = field(default_factory=dict)
     replaced: dict[Ref, str] = field(default_factory=dict)
@@ -157,11 +81,6 @@ Reviewer = Callable[
 ]
 
 
-def phase_of(kind: str) -> int:
-    """Position in the order of writing, 0 first."""
-    return next((number for number, kinds in enumerate(PHASES) if kind in kinds), len(PHASES))
-
-
 @no_collection()
 def apply(
     client: Client,
@@ -172,7 +91,7 @@ def apply(
     create_namespaces: bool = False,
     may_be_missing: Collection[tuple[str, str]] = (),
     review: Reviewer | None = None,
-    replace_timeout: float = 300.0,
+    prune_timeout: float = 300.0,
     applyset: Mapping[str, Any] | None = None,
     prune: bool = False,
     going_timeout: float = GOING_TIMEOUT,
@@ -183,15 +102,15 @@ def apply(
     Objects that already are as wanted cost no request of their own. ``force`` takes fields over from other managers.
     ``create_namespaces`` creates the namespaces that the objects need and that do not exist. ``may_be_missing``:
     (apiVersion, kind) whose CRD an earlier step of the same run installs, so that check mode reports would_create.
-    ``review`` may refuse objects, or have them replaced (within ``replace_timeout`` seconds), before any is written.
+    ``review`` may refuse objects, or have them replaced by the caller, before any is written.
     ``applyset``: {"name", "namespace", "kind"} of the set's parent (applyset.Parent); the objects become its members.
-    ``prune`` deletes (action deleted) its members that ``objects`` does not name, and waits until they are gone, unless
-    ``objects`` is empty or one of them failed; kinds of applyset.NEVER_PRUNED are kept, with a warning. What is being
-    deleted already is waited for, ``going_timeout`` seconds, and made anew.
+    ``prune`` deletes (action deleted) its members that ``objects`` does not name, and waits until they are gone
+    (``prune_timeout`` seconds), unless ``objects`` is empty or one of them failed; kinds of applyset.NEVER_PRUNED are
+    kept, with a warning. What is being deleted already is waited for, ``going_timeout`` seconds, and made anew.
     Raises ApiError only when nothing can be done at all (no answer, credentials refused), and ApplySetError.
     """
     run = _Run(client, _items(objects), check=check, force=force, may_be_missing=frozenset(may_be_missing))
-    run.replace_timeout, run.going_timeout = replace_timeout, going_timeout
+    run.prune_timeout, run.going_timeout = prune_timeout, going_timeout
     run.create_namespaces = create_namespaces
     if applyset is not None:
         run.join(applyset)
@@ -275,7 +194,7 @@ class _Run:
         self.coming: set[tuple[str, str]] = set()
         self.new_namespaces: set[str] = set()
         self.replaced: dict[Ref, str] = {}
-        self.replace_timeout = 0.0
+        self.prune_timeout = 0.0
         self.going_timeout = 0.0
         self.create_namespaces = False
         # what else of ours the lists have shown: nobody asks for it any more, or another call does
@@ -386,12 +305,12 @@ class _Run:
             self.read(going)
             going = [item for item in going if item.result is None and _going(item.live)]
         for item in going:
-            meta = (item.live or {})["metadata"]
-            held = meta.get("finalizers") or ((item.live or {}).get("spec") or {}).get("finalizers") or []
+            live = item.live or {}
+            held = wait.holders(live)
             by = f", held by {', '.join(held)}" if held else ""
             item.settle(
                 "failed",
-                error=f"is being deleted since {meta['deletionTimestamp']}{by}, and is still there after "
+                error=f"is being deleted since {live['metadata']['deletionTimestamp']}{by}, and is still there after "
                 f"{self.going_timeout:g} s: let it go, then run again",
             )
 
@@ -485,7 +404,7 @@ class _Run:
                 seen=self.listed,
             )
             failed = sum(1 for item in self.items if item.result is not None and item.result.action == "failed")
-            victims: list[Ref] = []
+            victims: dict[Ref, str] = {}
             for obj in found.members:
                 ref = Ref.of(obj)
                 if self._identity(ref) in named or _going(obj):
@@ -496,21 +415,39 @@ class _Run:
                 elif failed or found.unreadable:
                     why = "not everything that is named could be applied or read"
                 if why is None:
-                    victims.append(ref)
+                    victims[ref] = str(obj["metadata"].get("uid"))
                 else:
                     kept.append(ref)
                     warning = f"is no longer named, and is kept: {why}"
                     results.append(Result(*ref, "kept", warnings=[warning]))
             for place, problem in sorted(found.unreadable.items(), key=str):
                 results.append(Result(*place, "*", "failed", validated=False, error=problem))
-            gone = remove(self.client, victims, check=self.check, wait_timeout=self.replace_timeout)
-            kept += [result.ref for result in gone if result.error]
+            gone = remove(
+                self.client,
+                list(victims),
+                check=self.check,
+                wait_timeout=self.prune_timeout,
+                look=lambda ref: self._still_a_member(ref, victims[ref]),
+            )
+            kept += [result.ref for result in gone if result.error or result.action == "kept"]
             results += gone
             if not found.unreadable and not any(result.error for result in gone):
                 unknown = applyset.Extent(frozenset(found.unserved), self.recorded.namespaces)
                 left = self._extent([*self._members(), *kept])
                 self._write_parent(left | unknown if found.unserved else left)
         return ([self.parent_result] if self.parent_result else []) + results
+
+    def _still_a_member(self, ref: Ref, uid: str) -> str | Result:
+        """The list is from before all writes: meanwhile somebody may have taken it out of the set, or made it anew."""
+        live = self.client.get(*ref[:2], ref.name, ref.namespace)
+        if live is None:
+            return Result(*ref, "unchanged")
+        why = None
+        if str(live["metadata"].get("uid")) != uid:
+            why = "was deleted and made anew by somebody during this run"
+        elif self.parent is not None and not applyset.is_member(live, self.parent.id):
+            why = "was taken out of the ApplySet by somebody during this run"
+        return uid if why is None else Result(*ref, "kept", warnings=[f"{why}, and is kept"])
 
     @staticmethod
     def _identity(ref: Ref) -> tuple[str, str | None, str]:
@@ -639,7 +576,8 @@ class _Run:
                 problem = error
                 taken = conflicts.conflicts(error)
                 namespace = item.ref.namespace
-                if taken and all(conflict.by_hand for conflict in taken) and not force:
+                # What we never applied is its maker's, who may be a person with kubectl
+                if taken and all(one.by_hand for one in taken) and conflicts.was_ours(item.live):
                     force = True
                     item.warnings += conflicts.taken_back(taken)
                 elif namespace and _namespace_goes(error):
@@ -687,33 +625,30 @@ class _Run:
         return None
 
     def catch_up(self) -> None:
-        """What was found unchanged in a namespace that went away afterwards is gone with it: write it again."""
-        lost = [
-            item
+        """What was found or written in a namespace that went away afterwards is gone with it: write it again."""
+        there = ("created", "changed", "unchanged")
+        doubtful = [
+            (item, item.result)
             for item in self.items
-            if item.result is not None and item.result.action == "unchanged" and item.ref.namespace in self.renewed
+            if item.result is not None and item.result.action in there and item.ref.namespace in self.renewed
         ]
-        for item in lost:
+        for item, _result in doubtful:
             item.live, item.result = None, None
+        self.read(item for item, _result in doubtful)
+        lost = [item for item, _result in doubtful if item.result is None and (item.live is None or _going(item.live))]
+        for item, result in doubtful:
+            if item not in lost:
+                item.result = result
         self.client.map(self._write, lost)
 
     def _replace(self, item: _Item) -> None:
-        """Delete and create again. Check mode cannot ask: the dry run would meet the object that is in the way."""
+        """Left to the caller, who can tell how far it is. No dry run: it would meet the object that is in the way."""
         why = f"is deleted and created again: {self.replaced[item.ref]}"
         diff = _diff(item, item.live, None)
         if self.check:
             item.settle("replaced", validated=False, diff=diff, warnings=[why])
             return
-        removed = remove(self.client, [item.ref], wait_timeout=self.replace_timeout)[0]
-        if removed.error:
-            item.settle("failed", error=removed.error)
-            return
-        try:
-            answer = self.client.apply(item.wanted)
-        except KubeError as error:
-            item.settle("failed", error=f"was deleted, and its replacement is refused: {explain(error, item.ref.kind)}")
-            return
-        item.settle("replaced", seen=answer, diff=diff, warnings=[why])
+        item.settle("replaced", diff=diff, warnings=[why], anew=item.wanted)
 
 
 def _namespace_item(name: str) -> _Item:
@@ -816,62 +751,3 @@ def wait_for(
     )
     outcomes.update((outcome.ref, outcome) for outcome in ended)
     return outcomes
-
-
-# -- removal ----------------------------------------------------------------------------------------------------
-
-
-def remove(
-    client: Client,
-    targets: Sequence[Ref | Mapping[str, Any]],
-    *,
-    check: bool = False,
-    wait_timeout: float = 300.0,
-    wait_gone: bool = True,
-) -> list[Result]:
-    """Delete, in the reverse order of writing, and wait until each is gone with everything that it owns.
-
-    What is not there is ``unchanged``. Foreground deletion: an object stays until its dependents (the pods of a
-    LeaderWorkerSet) are gone.
-    """
-    refs = [_placed(client, target if isinstance(target, Ref) else Ref.of(target)) for target in targets]
-    results: dict[Ref, Result] = {}
-
-    def delete(ref: Ref) -> Result:
-        made = Result(ref.api_version, ref.kind, ref.namespace, ref.name, "unchanged")
-        try:
-            gone = client.delete(
-                ref.api_version, ref.kind, ref.name, ref.namespace, dry_run=check, propagation="Foreground"
-            )
-        except ApiError as error:
-            if error.status in (0, 401):
-                raise
-            made.action, made.error = "failed", explain(error, ref.kind)
-            return made
-        if gone is not None:
-            made.action = "deleted"
-            made.diff = {"before": {"apiVersion": ref.api_version, "kind": ref.kind, "name": ref.name}, "after": {}}
-        return made
-
-    deadline = time.monotonic() + wait_timeout
-    for phase in range(len(PHASES), -1, -1):
-        batch = [ref for ref in dict.fromkeys(refs) if phase_of(ref.kind) == phase]
-        for ref, made in zip(batch, client.map(delete, batch)):
-            results[ref] = made
-        pending = [ref for ref in batch if results[ref].action == "deleted"]
-        if check or not wait_gone or not pending:
-            continue
-        left = max(1.0, deadline - time.monotonic())
-        for outcome in wait.wait(client, pending, timeout=left, gone=True):
-            if not outcome.ready:
-                results[outcome.ref].action = "failed"
-                results[outcome.ref].error = f"still there after {wait_timeout:g} s: {outcome.reason}"
-    return [results[ref] for ref in refs]
-
-
-def _placed(client: Client, ref: Ref) -> Ref:
-    try:
-        namespaced = client.resource(ref.api_version, ref.kind).namespaced
-    except NoSuchKind:
-        return ref
-    return ref._replace(namespace=(ref.namespace or "default") if namespaced else None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -140,6 +141,7 @@ class Client:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self._discovered: dict[str, tuple[float, dict[str, Resource]]] = {}
+        self._asking: dict[str, threading.Lock] = {}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Client:
@@ -197,9 +199,12 @@ class Client:
     def resource(self, api_version: str, kind: str) -> Resource:
         """The served kind; asks the API server once per group and version, and again when the kind was missing."""
         known = self._discovered.get(api_version)
-        if known is None or (kind not in known[1] and time.monotonic() - known[0] > MISSING_TTL):
-            # Two threads may both ask; the answer is the same
-            known = self._discovered[api_version] = (time.monotonic(), self._discover(api_version))
+        if known is None or kind not in known[1]:
+            # All kinds are often asked for at once: the others wait for the answer to the first
+            with self._asking.setdefault(api_version, threading.Lock()):
+                known = self._discovered.get(api_version)
+                if known is None or (kind not in known[1] and time.monotonic() - known[0] > MISSING_TTL):
+                    known = self._discovered[api_version] = (time.monotonic(), self._discover(api_version))
         if kind not in known[1]:
             raise NoSuchKind(api_version, kind)
         return known[1][kind]
@@ -313,6 +318,14 @@ class Client:
             "fieldSelector": field_selector,
         }
         return Watch(self.transport.stream(resource.path(None, namespace), query, timeout + 30.0))
+
+    def log(
+        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int, timeout: float
+    ) -> str:
+        """The last lines of a container's log. Not retried: machines that are ill do not answer."""
+        query = {"container": container, "previous": "true" if previous else None, "tailLines": lines}
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/log"
+        return self.transport.text(path, query, timeout)
 
     # -- writing ------------------------------------------------------------------------------------------------
 

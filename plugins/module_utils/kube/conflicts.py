@@ -7,24 +7,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError, KubeError
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGER as FIELD_MANAGER
 
 # Names under which kubectl signs what a person does with it (kubectl 1.34; "kubectl" itself is a server-side apply)
-HANDS = frozenset(
-    {
-        "kubectl-annotate",
-        "kubectl-client-side-apply",
-        "kubectl-create",
-        "kubectl-edit",
-        "kubectl-label",
-        "kubectl-patch",
-        "kubectl-replace",
-        "kubectl-set",
-    }
-)
+EDITORS = frozenset({"kubectl-annotate", "kubectl-edit", "kubectl-label", "kubectl-patch", "kubectl-set"})
+MAKERS = frozenset({"kubectl-client-side-apply", "kubectl-create", "kubectl-replace"})
+HANDS = EDITORS | MAKERS
 # An Update is told with its version and time (`"kubectl-edit" using v1 at ...`), an Apply by its name alone
 _CONFLICT = re.compile(
     r'conflict with "(?P<owner>[^"]*)"(?P<subresource> with subresource "[^"]*")?(?P<update> using )?'
@@ -50,6 +42,19 @@ def conflicts(error: KubeError) -> list[Conflict]:
         hand = bool(told and told.group("update") and not told.group("subresource") and owner in HANDS)
         found.append(Conflict(str(cause.get("field")), owner, hand))
     return sorted(found)
+
+
+def was_ours(live: Mapping[str, Any] | None) -> bool:
+    """Whether we have applied it: our entry says so. That is gone once hands have taken all our fields; then it is only
+    named by those who change what is there, while whoever makes an object by other means keeps an entry."""
+    entries = [one for one in _managed(live or {}) if not one.get("subresource")]
+    if any(one.get("manager") == FIELD_MANAGER and one.get("operation") == "Apply" for one in entries):
+        return True
+    return bool(entries) and all(one.get("manager") in EDITORS and one.get("operation") == "Update" for one in entries)
+
+
+def _managed(live: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return (live.get("metadata") or {}).get("managedFields") or ()
 
 
 def taken_back(found: Sequence[Conflict]) -> list[str]:

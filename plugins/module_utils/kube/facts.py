@@ -9,11 +9,17 @@ What the credentials may not read is left out and named under ``unreadable``: a 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
+from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import redacted
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import (
+    facts_dynamo,
+    facts_gangs,
+    facts_hardware,
+    facts_olm,
+)
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.health import problems, webhooks
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import Reader
@@ -27,7 +33,6 @@ LEVELS: Mapping[str, str] = {
     "rack": "topology.kubernetes.io/rack",
 }
 GATHER = ("nodes", "components", "queues")
-_SECRET_KEY = re.compile(r"passw|secret|token|credential|private|api_?key|auth", re.IGNORECASE)
 
 Object = dict[str, Any]
 
@@ -41,8 +46,8 @@ def facts(
 
     topology_levels: domain -> node label. gather: parts of GATHER to read; the others are empty.
     Returns {"kubernetes": "v1.34.4", "apis": {group: [versions]}, "nodes": [...], "components": {name: {...}},
-    "queues": {"volcano": [...], "kai": [...]}, "topology_bindings": [...], "priority_classes": [names],
-    "unreadable": [sentences]}.
+    "queues": {"volcano": [...], "kai": [...]}, "kai": {...}, "topology_bindings": [...], "priority_classes": [names],
+    "priorities": {name: value}, "unreadable": [sentences]}.
     Raises ApiError where the cluster cannot be reached at all.
     """
     return published(collect(client, topology_levels, gather))
@@ -50,7 +55,7 @@ def facts(
 
 def published(found: Mapping[str, Any]) -> Object:
     """What collect() found, fit for an answer that is printed and logged."""
-    hidden = ("release_objects", "release_hooks", "release_secrets")
+    hidden = ("release_objects", "release_hooks", "release_secrets", "release_crds", "release_takes")
     shown = {
         name: {
             key: redacted(value) if key in ("values", "others") else value
@@ -89,6 +94,7 @@ def collect(
         jobs["kai_queues"] = lambda: read.list("scheduling.run.ai/v2", "Queue")
         jobs["topology_bindings"] = lambda: read.list("grove.io/v1alpha1", "ClusterTopologyBinding")
         jobs["priority_classes"] = lambda: read.list("scheduling.k8s.io/v1", "PriorityClass")
+    jobs.update(facts_gangs.jobs(read, wanted))
     answers = dict(zip(jobs, client.map(lambda job: job(), list(jobs.values()))))
     apis: Mapping[str, list[str]] = answers["apis"]
     found: Object = {
@@ -97,25 +103,20 @@ def collect(
         "nodes": nodes(answers.get("nodes") or [], answers.get("pods") or [], topology_levels or LEVELS),
         "components": {},
         "queues": {
-            "volcano": [_volcano_queue(queue) for queue in answers.get("volcano_queues") or []],
-            "kai": [_kai_queue(queue) for queue in answers.get("kai_queues") or []],
+            "volcano": [facts_gangs.volcano_queue(queue) for queue in answers.get("volcano_queues") or []],
+            "kai": [facts_gangs.kai_queue(queue) for queue in answers.get("kai_queues") or []],
         },
+        "kai": facts_gangs.kai(answers),
         "topology_bindings": [_binding(item) for item in answers.get("topology_bindings") or []],
         "priority_classes": sorted(item["metadata"]["name"] for item in answers.get("priority_classes") or []),
+        "priorities": {item["metadata"]["name"]: item.get("value") for item in answers.get("priority_classes") or []},
     }
     if "components" in wanted:
         found["components"] = _components(client, read, answers)
+        found.update(facts_olm.read(read, apis))
+        found["hardware"] = facts_hardware.collect(client, read, apis, answers)
     found["unreadable"] = sorted(read.unreadable)
     return found
-
-
-def redacted(values: Any, key: str = "") -> Any:
-    """Helm values without what looks like a secret by its key."""
-    if isinstance(values, Mapping):
-        return {name: redacted(value, str(name)) for name, value in values.items()}
-    if isinstance(values, list):
-        return [redacted(value, key) for value in values]
-    return "***" if isinstance(values, str) and values and _SECRET_KEY.search(key) else values
 
 
 def nodes(listed: Iterable[Object], pods: Iterable[Object], levels: Mapping[str, str]) -> list[Object]:
@@ -145,6 +146,7 @@ def nodes(listed: Iterable[Object], pods: Iterable[Object], levels: Mapping[str,
                 "gpu_product": labels.get("nvidia.com/gpu.product"),
                 # The label is in MiB, and a little under what the card is sold as
                 "gpu_memory_gib": round(memory / 1024) if memory else None,
+                **facts_hardware.node(node),
                 "domains": {domain: labels[label] for domain, label in levels.items() if label in labels},
             }
         )
@@ -173,6 +175,7 @@ def _components(client: Client, read: Reader, answers: Mapping[str, Any]) -> dic
     judged = client.map(lambda name: problems(read, found[name], name, answers), present)
     for name, (lacks, details) in zip(present, judged):
         found[name].update(ready=not lacks, problems=lacks, details=details)
+    facts_dynamo.add(read, found["dynamo_platform"], answers["apis"])
     return found
 
 
@@ -184,28 +187,6 @@ def _labels_ours(managed: Iterable[Mapping[str, Any]]) -> list[str]:
             fields = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:labels") or {}
             ours |= {name[2:] for name in fields if name.startswith("f:")}
     return sorted(ours)
-
-
-def _volcano_queue(queue: Object) -> Object:
-    spec = queue.get("spec") or {}
-    return {
-        "name": queue["metadata"]["name"],
-        "state": (queue.get("status") or {}).get("state"),
-        "parent": spec.get("parent"),
-        "capability": spec.get("capability"),
-    }
-
-
-def _kai_queue(queue: Object) -> Object:
-    spec = queue.get("spec") or {}
-    gpu = (spec.get("resources") or {}).get("gpu") or {}
-    return {
-        "name": queue["metadata"]["name"],
-        "parent": spec.get("parentQueue"),
-        "quota": gpu.get("quota"),
-        "limit": gpu.get("limit"),
-        "weight": gpu.get("overQuotaWeight"),
-    }
 
 
 def _binding(item: Object) -> Object:
@@ -220,5 +201,6 @@ def _binding(item: Object) -> Object:
             {"scheduler": found["schedulerName"], "reference": found["topologyReference"]}
             for found in (spec.get("schedulerTopologyBindings") or statuses)
         ],
+        "ours": facts_gangs.ours(item),
         "in_sync": all(found.get("inSync", False) for found in statuses) if statuses else None,
     }

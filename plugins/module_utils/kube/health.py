@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import ApiError, Client
+from ansible_collections.dynamo.multinode.plugins.module_utils.components.model import provisioned
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import facts_gangs, facts_olm, readiness
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import ApiError, Client, NoSuchKind
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import Reader
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.transport import Transport
 
@@ -25,15 +28,26 @@ REVIEW = "authorization.k8s.io/v1"
 Object = dict[str, Any]
 
 
-def not_ready(
-    client: Client, name: str, namespace: str, served: set[str] | None = None, *, adopted: bool = False
-) -> list[str]:
+@dataclass(frozen=True)
+class Waited:
+    """A component that is waited for. adopted: how it is configured was judged before (MN-F32), and waiting would not
+    mend it. values: the final chart values of its release. later: reports, as ``Kind/name``, that are not judged yet,
+    since what they report on is applied later."""
+
+    namespace: str
+    adopted: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
+
+
+def not_ready(client: Client, name: str, wanted: Waited, served: set[str] | None = None) -> list[str]:
     """What a component lacks to be ready, asked of the cluster now; [] when it is ready.
 
     By its own report first (Deployments, definitions, webhooks, queues, configuration); when that is complete, by
-    server-side dry runs through its webhooks. served: a set that remembers, from call to call, definitions that serve.
-    adopted: how it is configured was judged before (MN-F32), and waiting would not mend it.
+    server-side dry runs through its webhooks, and by the objects that it reports by. served: a set that remembers, from
+    call to call, definitions that serve.
     """
+    namespace = wanted.namespace
     once = Client(Transport(client.transport.connection, budget=0.0, first_budget=0.0))
     component = components.definition(name)
     served = set() if served is None else served
@@ -59,27 +73,34 @@ def not_ready(
         "webhooks": answers[1],
         "endpointslices": answers[2],
         "queues": answers[3],
-        "scheduler_provider": component.scheduler_provider if adopted else answers[4],
+        "scheduler_provider": component.scheduler_provider if wanted.adopted else answers[4],
         "crds": definitions,
+        "values": wanted.values,
+        "adopted": wanted.adopted,
     }
     served |= {crd for crd, found in definitions.items() if not components.crd_problem(found)}
-    lacks = components.missing(component, state)
+    lacks = facts_olm.lacks(client, name) or components.missing(component, state)
     if not lacks:
         lacks = [problem for problem in client.map(lambda probe: _dry_run(once, probe), component.dry_runs) if problem]
     client.transport.requests += once.requests
+    if not lacks:
+        lacks = [
+            problem
+            for report in _reports(component, wanted)
+            for problem in _report(client, report, wanted, component.instead.get(report[1]))
+        ]
     return lacks
 
 
 def wait_ready(
     client: Client,
-    wanted: Mapping[str, str],
+    wanted: Mapping[str, Waited],
     timeout: float,
     *,
-    adopted: Iterable[str] = (),
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, list[str]]:
-    """Ask until every component (name -> namespace) is ready, or the deadline (seconds) has passed.
+    """Ask until every component is ready, or the deadline (seconds) has passed.
 
     Returns what is still missing by name; empty when all are ready. A cluster that cannot be read counts as missing.
     """
@@ -91,7 +112,7 @@ def wait_ready(
     while True:
         for name in list(left):
             try:
-                lacks[name] = not_ready(client, name, left[name], served[name], adopted=name in adopted)
+                lacks[name] = not_ready(client, name, left[name], served[name])
             except ApiError as error:
                 if error.status in (401, 403):
                     raise
@@ -119,7 +140,12 @@ def problems(read: Reader, entry: Mapping[str, Any], name: str, answers: Mapping
             if error.status != 403:
                 raise
             provider = component.scheduler_provider
-        details["may_create_podgroups"] = _may_create_podgroups(read.client, namespace, component.service_account)
+        # The chart names it after the release
+        named = (_account(item) for item in _own_deployments(component, deployments))
+        account = next((name for name in named if name), component.service_account)
+        details["service_account"] = account
+        details["may_create_podgroups"] = _may_create_podgroups(read.client, namespace, account)
+    details.update(facts_gangs.details(read, name, namespace, answers))
     state = {
         "namespace": namespace,
         "deployments": _own_deployments(component, deployments),
@@ -129,12 +155,18 @@ def problems(read: Reader, entry: Mapping[str, Any], name: str, answers: Mapping
         # Said as a finding of its own (MN-F32), not as something that waiting could mend
         "scheduler_provider": component.scheduler_provider,
         "crds": None,
+        "values": entry.get("values") or {},
+        "adopted": not provisioned(entry),
     }
     return components.missing(component, state), details
 
 
 def _own_deployments(component: components.Component, deployments: Iterable[Object]) -> list[Object]:
     return [item for item in deployments if not component.images or components.runs(item, component.images)]
+
+
+def _account(deployment: Mapping[str, Any]) -> str:
+    return str(deployment["spec"]["template"]["spec"].get("serviceAccountName") or "")
 
 
 def webhooks(reader: Any) -> list[Object]:
@@ -175,6 +207,48 @@ def _may_create_podgroups(client: Client, namespace: str, account: str) -> bool 
         raise
 
 
+def _reports(component: components.Component, wanted: Waited) -> list[tuple[str, str, str]]:
+    """By what it reports, without what its values switch off; of an adopted one by all of such a kind, if need be."""
+    if wanted.adopted:
+        return [(api, kind, "" if kind in component.free_names else name) for api, kind, name in component.reports]
+    off = component.switched_off(wanted.values)
+    return [report for report in component.reports if report[1] not in off]
+
+
+def _report(
+    client: Client, report: tuple[str, str, str], wanted: Waited, instead: tuple[str, str, str] | None = None
+) -> list[str]:
+    """What an object by which a component reports says is missing; one without a name stands for all of its kind.
+
+    instead: another report that counts where the first one's object is not there, and its own is.
+    """
+    api_version, kind, name = report
+    if f"{kind}/{name}" in wanted.later:
+        return []
+    try:
+        namespaced = client.resource(api_version, kind).namespaced
+        if name:
+            found = client.get(api_version, kind, name, wanted.namespace if namespaced else None)
+            listed = [found] if found else []
+        else:
+            listed = client.list(api_version, kind, wanted.namespace if namespaced else None)
+            listed = [item for item in listed if f"{kind}/{item['metadata']['name']}" not in wanted.later]
+            if not listed and any(item.startswith(f"{kind}/") for item in wanted.later):
+                return []
+    except NoSuchKind:
+        return [f"{kind} is not served"]
+    if not listed and instead and client.serves(*instead[:2]) and client.list(*instead[:2]):
+        return _report(client, instead, wanted)
+    if not listed:
+        return [f"{kind} {name} is not there".replace("  ", " ")]
+    lacks = []
+    for item in listed:
+        verdict = readiness.ready(item)
+        if not verdict.ready:
+            lacks.append(f"{kind} {item['metadata']['name']} {verdict.reason}")
+    return lacks
+
+
 def _dry_run(client: Client, probe: Mapping[str, Any]) -> str:
     """Why a dry run does not pass the component's webhooks; "" when it does."""
     what = f"a dry run of a {probe['kind']}"
@@ -185,6 +259,8 @@ def _dry_run(client: Client, probe: Mapping[str, Any]) -> str:
             return ""
         if "certificate" in error.message or "x509" in error.message:
             return f"{what} fails, its webhook's certificate is stale (MN-F64): {error.message}"
+        if "failed calling webhook" in error.message:
+            return f"{what} fails, its webhook does not answer yet (MN-F64): {error.message}"
         return f"{what} fails: {error.message}"
     except Exception as error:  # NoSuchKind: the definition is not served yet
         return f"{what} fails: {error}"

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import hidden
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Result
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import removal_lines
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import Client
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.deletion import Removal
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.results import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices import Waited, watch
 from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation, shrink, store
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import finish_objects, object_keys
@@ -48,6 +51,8 @@ class Answer:
             module.warn(warning)
         if not module._diff:
             self.result.pop("diff", None)
+        elif "diff" in self.result:
+            self.result["diff"] = hidden(self.result["diff"])
         if "_slice" not in self.result:  # otherwise it is not the end yet
             path = module.params.get("result_file")
             if path and not module.check_mode:
@@ -59,7 +64,7 @@ class Answer:
             self.result = shrink(self.result, None if module.check_mode else path)
         told = {"invocation": invocation(module.params), **self.result}
         if self.failure is not None:
-            module.fail_json(msg=self.failure, **told)
+            module.fail_json(msg=hidden(self.failure), **told)
         module.exit_json(**told)
 
 
@@ -78,24 +83,24 @@ def ensure(client: Client, params: Mapping[str, Any], *, check: bool = False) ->
     ``_slice`` of the result is then a progress.Slice, and the caller puts the answer together.
     """
     one: Mapping[str, Any] | None = params.get("_slice")
+    if params.get("state") == "absent":
+        return _absent(client, params, check)
     if one is not None and one.get("state"):
         waited = [(str(key), Waited.from_state(state)) for key, state in one["state"]]
         return Answer({"changed": False, "_slice": _slice(client, params, waited, one), "requests": client.requests})
     objects: Sequence[Mapping[str, Any]] = params["objects"]
     timeout = float(params["wait_timeout"])
-    if params["state"] == "absent":
-        malformed = [problem for problem in map(engine.malformed, objects) if problem]
-        if malformed:
-            return Answer({"changed": False, "objects": [], "diff": []}, f"objects: one {malformed[0]}")
-        results = engine.remove(client, objects, check=check, wait_timeout=timeout, wait_gone=params["wait"])
-        answer = _answer(client, results)
-        answer.failure = finish_objects(answer.result, {})
-        return answer
     applyset, prune = params.get("applyset") or None, bool(params.get("prune"))
     if prune and not applyset:
         return Answer({"changed": False, "objects": [], "diff": []}, "prune: needs applyset, the set to prune within")
     results = engine.apply(
-        client, objects, check=check, force=params["force_conflicts"], applyset=applyset, prune=prune
+        client,
+        objects,
+        check=check,
+        force=params["force_conflicts"],
+        may_be_missing=_kinds(objects) if params.get("kinds_may_be_missing") else (),
+        applyset=applyset,
+        prune=prune,
     )
     answer = _answer(client, results)
     if prune and not objects:
@@ -103,7 +108,9 @@ def ensure(client: Client, params: Mapping[str, Any], *, check: bool = False) ->
     progress: dict[str, Any] = {"settled": {}}
     if params["wait"] and not check:
         keys = object_keys(answer.result["objects"])
-        waited = [(key, Waited.of(result, timeout)) for key, result in zip(keys, results) if result.action not in OVER]
+        stable = float(params.get("wait_stable_seconds") or 0)
+        waiting = [(key, result) for key, result in zip(keys, results) if result.action not in OVER]
+        waited = [(key, Waited.of(result, timeout, stable)) for key, result in waiting]
         progress = _slice(client, params, waited, one)
         answer.result["requests"] = client.requests
         if one is not None:
@@ -111,6 +118,42 @@ def ensure(client: Client, params: Mapping[str, Any], *, check: bool = False) ->
     if one is None:
         answer.failure = finish_objects(answer.result, progress["settled"])
     return answer
+
+
+def _absent(client: Client, params: Mapping[str, Any], check: bool) -> Answer:
+    one: Mapping[str, Any] | None = params.get("_slice")
+    if one is not None and one.get("state"):
+        removal = Removal.from_state(client, one["state"], float(one["elapsed"]))
+    else:
+        malformed = [problem for problem in map(engine.malformed, params["objects"]) if problem]
+        if malformed:
+            return Answer({"changed": False, "objects": [], "diff": []}, f"objects: one {malformed[0]}")
+        timeout = float(params["wait_timeout"])
+        removal = Removal(client, params["objects"], timeout=timeout, check=check, wait_gone=params["wait"])
+    over = removal.wait(float(one["seconds"]) if one is not None else None)
+    answer = _answer(client, removal.results())
+    if one is None:
+        answer.failure = finish_objects(answer.result, {})
+        return answer
+    keys = object_keys([Result(*ref, "").to_dict() for ref in removal.refs])
+    owners = {key: [ref] for key, ref in zip(keys, removal.refs)}
+    progress = {
+        "state": None if over else removal.to_state(),
+        "stage": "absent",
+        "partial": not over,
+        "elapsed": removal.elapsed,
+        "standing": removal_lines.standing(removal, owners, {}, {}),
+        "settled": removal_lines.settled(removal, owners, ""),
+    }
+    if over:
+        answer.result["_slice"] = progress
+        return answer
+    changed = bool(answer.result["changed"])
+    return Answer({"changed": changed, "_slice": progress, "requests": client.requests})
+
+
+def _kinds(objects: Iterable[Any]) -> set[tuple[str, str]]:
+    return {(str(item["apiVersion"]), str(item["kind"])) for item in objects if not engine.malformed(item)}
 
 
 def _slice(
@@ -132,7 +175,8 @@ def _slice(
         "settled": {
             key: {
                 "ready": each.ready,
-                "text": f"{'ready' if each.ready else 'not ready'}: {each.reason}",
+                "text": f"{'ready' if each.ready else 'not ready'}: {each.reason}"
+                + (" (by generic rules)" if each.generic else ""),
                 "seconds": each.seconds,
                 "answer": {"ready": each.ready, "reason": each.reason, "generic": each.generic},
             }

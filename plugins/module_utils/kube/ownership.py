@@ -32,24 +32,24 @@ ABSENT = _Absent()
 # The API server's own; sending them back means nothing or is refused
 SERVER_METADATA = ("managedFields", "creationTimestamp", "uid", "resourceVersion", "generation", "selfLink")
 
-# Below one of these, "1000m" and "1" are the same; nowhere else ("1000m" in a ConfigMap is text)
+# In a map under one of these, and in these fields, "1000m" and "1" are the same; nowhere else ("1000m" in a ConfigMap
+# is text, whatever its key is called)
 QUANTITY_PARENTS = frozenset(
     {
         "allocatable",
-        "averageValue",
         "capability",
         "capacity",
         "deserved",
-        "divisor",
         "guarantee",
         "hard",
         "limits",
         "minResources",
         "overhead",
         "requests",
-        "sizeLimit",
     }
 )
+QUANTITIES = frozenset({"averageValue", "divisor", "sizeLimit"})
+TEXTS = frozenset({"annotations", "binaryData", "data", "labels", "stringData"})
 
 # What the API server adds inside atomics. Any other key that it holds there and we do not render is a key that we
 # stopped rendering: nothing else would remove it (seen on Kubernetes 1.34; core/v1 and networking/v1 defaults)
@@ -76,7 +76,14 @@ def normalise(obj: Mapping[str, Any]) -> dict[str, Any]:
         for key, text in (out.pop("stringData") or {}).items():
             data[key] = base64.b64encode(str(text).encode()).decode()
         out["data"] = data
+    if out.get("kind") == "Secret" and out.get("apiVersion") == "v1" and isinstance(out.get("data"), dict):
+        # The API server reads over line breaks, and gives the value back without them
+        out["data"] = {key: _one_line(value) for key, value in out["data"].items()}
     return out
+
+
+def _one_line(value: Any) -> Any:
+    return value.replace("\n", "").replace("\r", "") if isinstance(value, str) else value
 
 
 def _without_nulls(value: Any) -> Any:
@@ -246,10 +253,15 @@ def _covers(rendered: Any, live: Any, path: tuple[str, ...]) -> bool:
         )
     if _equal(rendered, live):
         return True
-    if QUANTITY_PARENTS.intersection(path):
+    if _is_quantity(path):
         ours, theirs = quantity.parse(rendered), quantity.parse(live)
         return ours is not None and ours == theirs
     return False
+
+
+def _is_quantity(path: tuple[str, ...]) -> bool:
+    *parents, leaf = path
+    return not TEXTS.intersection(parents) and (leaf in QUANTITIES or not QUANTITY_PARENTS.isdisjoint(parents))
 
 
 def _is_default(key: str, value: Any) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
@@ -40,27 +40,58 @@ class Reader:
 
 
 def namespace_foreign(
-    client: Client, namespace: str, record: Mapping[str, Any], known: Iterable[Mapping[str, Any]]
+    client: Client, namespace: str, ours: Sequence[tuple[Mapping[str, Any], Iterable[Mapping[str, Any]]]]
 ) -> list[str]:
     """What in a namespace belongs to nobody we know: ``Kind/name``, sorted. One LIST per served namespaced kind.
 
-    Not counted: what the release made (helm's annotations), helm's own Secrets, our objects, what the component leaves
-    behind by itself, ``known`` references, what has an owner, and what Kubernetes itself puts there. What may not be
-    read counts as foreign.
+    ours: the records of what is removed from it, each with references to what its release's hooks made. Not counted:
+    what these releases made (helm's annotations), helm's own Secrets, our objects, what the components leave behind by
+    themselves, the references and those of the records, what has an owner, and what Kubernetes itself puts there. What
+    may not be read counts as foreign.
     """
-    component = components.definition(str(record.get("component")))
-    own = {(kind, name) for _api, kind, name in component.leftovers}
-    own |= {(str(item["kind"]), str(item["metadata"]["name"])) for item in known}
+    own, releases = set(), set()
+    for record, known in ours:
+        component = components.definition(str(record.get("component")))
+        own |= {(kind, name) for _api, kind, name in component.leftovers}
+        references = [*known, *(record.get("objects") or ())]
+        own |= {(str(item["kind"]), str(item["metadata"]["name"])) for item in references}
+        releases.add((record.get("release"), namespace))
 
     def expected(item: Mapping[str, Any]) -> bool:
         return (
             (item["kind"], item["metadata"]["name"]) in own
-            or helm_owner(item) == (record.get("release"), namespace)
+            or helm_owner(item) in releases
             or item.get("type") == "helm.sh/release.v1"
             or (item["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER
         )
 
     return namespace_contents(client, namespace, expected)
+
+
+def held(client: Client, component: components.Component) -> list[Object]:
+    """References to custom resources of this component's definitions that have finalizers: they need it to go."""
+    read = Reader(client)
+    kinds = []
+    for group in sorted({crd.split(".", 1)[1] for crd in component.crds}):
+        plurals = {crd.split(".", 1)[0] for crd in component.crds if crd.split(".", 1)[1] == group}
+        kinds += [kind for kind, plural in _served(client, group) if plural in plurals]
+    found = []
+    for items in client.map(lambda kind: read.list(*kind), kinds):
+        found += [components.reference(item) for item in items if item["metadata"].get("finalizers")]
+    return found
+
+
+def _served(client: Client, group: str) -> list[tuple[tuple[str, str], str]]:
+    """((apiVersion, kind), plural) of what a group serves, in its preferred version."""
+    versions = client.groups().get(group)
+    if not versions:
+        return []
+    listed = client.request("GET", f"/apis/{group}/{versions[0]}").get("resources") or []
+    return [
+        ((f"{group}/{versions[0]}", str(item["kind"])), str(item["name"]))
+        for item in listed
+        if "/" not in item["name"] and "list" in item["verbs"]
+    ]
 
 
 def namespace_contents(client: Client, namespace: str, expected: Callable[[Mapping[str, Any]], bool]) -> list[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import quantity
+from ansible_collections.dynamo.multinode.plugins.module_utils.names import NAMES_TAKEN
 
 Object = Mapping[str, Any]
 
@@ -58,6 +59,12 @@ def ready(obj: Object, around: Sequence[Object] | None = None, *, blind: str = "
         return _IN_CONTEXT[key](obj, around, blind)
     rule = RULES.get(key)
     return rule(obj) if rule is not None else _generic(obj)
+
+
+def may_flap(api_version: str, kind: str) -> bool:
+    """Whether something of that kind that is ready may cease to be so while it exists."""
+    rule = RULES.get((api_version.rpartition("/")[0], kind))
+    return rule not in (_exists, _kai_queue)
 
 
 # -- helpers ----------------------------------------------------------------------------------------------------
@@ -120,11 +127,14 @@ def _stateful_set(obj: Object) -> Verdict:
     if status.get("observedGeneration") is None:
         return Verdict(False, "not seen by its controller yet")
     have = _count(status, "readyReplicas")
-    on_delete = ((obj.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete"
     if have < want:
         return Verdict(False, f"{have} of {want} replicas ready")
-    if not on_delete and status.get("currentRevision") != status.get("updateRevision") and want:
-        return Verdict(False, f"{_count(status, 'updatedReplicas')} of {want} replicas updated")
+    strategy = (obj.get("spec") or {}).get("updateStrategy") or {}
+    rolling = strategy.get("type") != "OnDelete" and status.get("currentRevision") != status.get("updateRevision")
+    updated, partition = _count(status, "updatedReplicas"), _count(strategy.get("rollingUpdate") or {}, "partition")
+    # The replicas below a partition keep their old revision, so that the two stay different
+    if rolling and want and (not partition or updated < want - partition):
+        return Verdict(False, f"{updated} of {want - partition} replicas updated")
     return Verdict(True, f"{have} of {want} replicas ready")
 
 
@@ -135,7 +145,9 @@ def _daemon_set(obj: Object) -> Verdict:
     want, have = _count(status, "desiredNumberScheduled"), _count(status, "numberReady")
     if have < want:
         return Verdict(False, f"{have} of {want} pods ready")
-    if _count(status, "updatedNumberScheduled") < want:
+    # With OnDelete pods stay as they are until somebody deletes them
+    on_delete = ((obj.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete"
+    if _count(status, "updatedNumberScheduled") < want and not on_delete:
         return Verdict(False, f"{_count(status, 'updatedNumberScheduled')} of {want} pods updated")
     return Verdict(True, f"{have} of {want} pods ready" if want else "no node wants it")
 
@@ -157,9 +169,11 @@ def _pod(obj: Object) -> Verdict:
     return _needs(obj, "Ready") if phase == "Running" else Verdict(False, f"phase {phase or 'unknown'}")
 
 
-def _claim(obj: Object, classes: Sequence[Object] | None, _blind: str) -> Verdict:
+def _claim(obj: Object, classes: Sequence[Object] | None, blind: str) -> Verdict:
     phase = (obj.get("status") or {}).get("phase")
     name = (obj.get("spec") or {}).get("storageClassName")
+    if phase == "Pending" and name and classes is None and blind:
+        return Verdict(True, f"phase Pending; whether StorageClass {name} waits for a pod may not be read: {blind}")
     if phase == "Pending" and name and classes is not None:
         named = next((one for one in classes if one["metadata"]["name"] == name), None)
         if named is None:
@@ -184,7 +198,10 @@ def _namespace(obj: Object) -> Verdict:
 
 def _crd(obj: Object) -> Verdict:
     # NamesAccepted is what tells that another CRD holds a short name (grove #801)
-    return _needs(obj, "NamesAccepted", "Established")
+    verdict = _needs(obj, "NamesAccepted", "Established")
+    if (condition(obj, "NamesAccepted") or {}).get("status") == "False":
+        return Verdict(False, f"{verdict.reason} {NAMES_TAKEN}")
+    return verdict
 
 
 def _webhooks(obj: Object, slices: Sequence[Object] | None, blind: str) -> Verdict:
@@ -242,7 +259,23 @@ def _dynamo_deployment(obj: Object) -> Verdict:
         if ready_ is not None and ready_.get("status") == "False":
             return Verdict(False, _why(ready_, "Ready"))
         return Verdict(False, "not seen by the Dynamo operator yet")
-    return _needs(obj, "Ready")
+    verdict = _needs(obj, "Ready")
+    # Scaled up from 0 it says so for its new generation before there is a pod; its numbers are right
+    return (verdict.ready and _short_component(obj)) or verdict
+
+
+def _short_component(obj: Object) -> Verdict | None:
+    """The first component of which less is there than is asked for, as far as the operator counts."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    # v1beta1 has a list of components, v1alpha1 services by name
+    wanted = {str(one.get("name")): one for one in spec.get("components") or []} or (spec.get("services") or {})
+    told = status.get("components") or status.get("services") or {}
+    for name, component in wanted.items():
+        want, found = _count(component or {}, "replicas", 1), told.get(name) or {}
+        counted = [key for key in ("readyReplicas", "availableReplicas") if key in found]
+        if counted and _count(found, counted[0]) < want:
+            return Verdict(False, f"{name}: {_count(found, counted[0])} of {want} replicas ready")
+    return None
 
 
 def _pod_clique_set(obj: Object) -> Verdict:
@@ -429,6 +462,7 @@ RULES: dict[tuple[str, str], Callable[[Object], Verdict]] = {
     ("resource.nvidia.com", "ComputeDomain"): _exists,
     ("resource.k8s.io", "ResourceClaimTemplate"): _exists,
     ("nvidia.com", "ClusterPolicy"): _cluster_policy,
+    ("nvidia.com", "GPUCluster"): _cluster_policy,
     ("nvidia.com", "NVIDIADriver"): _state,
     ("mellanox.com", "NicClusterPolicy"): _nic_cluster_policy,
     ("mellanox.com", "HostDeviceNetwork"): _state,

@@ -75,8 +75,12 @@ def identify(
             )
     chosen: Object | None = None
     if record and record.get("origin") == "provisioned":
-        place = (record.get("release"), record.get("namespace"))
+        # What OLM brought has no release
+        place = (record.get("release") or None, record.get("namespace"))
         chosen = next((item for item in candidates if (item["release"], item["namespace"]) == place), None)
+        if chosen and record.get("source") == "olm":
+            # Its images are named by digest
+            chosen["app_version"] = chosen["app_version"] or record.get("version")
         # What is left of ours when its release is gone is no second install
         candidates = [item for item in candidates if item["release"] or item["namespace"] != record.get("namespace")]
     elif candidates:
@@ -89,14 +93,27 @@ def identify(
         record=dict(record) if record else None,
         others=[item for item in candidates if item is not chosen],
         release_secrets=[
-            {"namespace": item["namespace"], "name": item["secret"], "status": item["status"]} for item in secrets
+            {
+                "namespace": item["namespace"],
+                "name": item["secret"],
+                "status": item["status"],
+                "chart_version": item["chart_version"],
+                "app_version": item["app_version"],
+                "revision": item["revision"],
+            }
+            for item in secrets
         ],
         ready=False,
         problems=[],
         details={},
     )
+    entry["release_failed"] = _repeated(secrets)
     if entry["release_status"] in components.UNFINISHED:
         entry["release_objects"] = _objects(secrets, "manifest")
+    entry["release_crds"] = _definitions(secrets) if record else []
+    # helm asks the manifest of the newest revision what to leave, not the cluster
+    newest_one = max(secrets, key=lambda item: int(item["revision"]), default=None)
+    entry["release_takes"] = _definitions([newest_one], kept=False) if record and newest_one else []
     # Hooks are no part of what helm uninstalls
     entry["release_hooks"] = _objects(secrets, "hooks") if record else []
     return entry
@@ -135,6 +152,43 @@ def _objects(releases: Sequence[Mapping[str, Any]], part: str) -> list[Object]:
                 "metadata": {"name": name, "namespace": namespace},
             }
     return list(found.values())
+
+
+def _repeated(releases: Sequence[Mapping[str, Any]]) -> list[Object]:
+    """Secrets of failed revisions that keep helm from running again with what the newest one asked for.
+
+    kubernetes.core.helm compares chart and values with the newest revision, failed or not. A release that never came to
+    be deployed is forgotten whole: helm installs again then, with the hooks of an install, and takes over what is there
+    and bears the release's marks. Above a deployed revision those that ask for the same go: helm compares its objects
+    with the deployed one's either way.
+    """
+    newest = sorted(releases, key=lambda item: int(item["revision"]), reverse=True)
+    deployed = any(item["status"] in ("deployed", "superseded") for item in newest)
+    found: list[Object] = []
+    for item in newest:
+        if item["status"] in components.UNFINISHED:
+            continue  # forgotten anyway
+        same = all(item[key] == newest[0][key] for key in ("chart_version", "app_version", "values"))
+        if item["status"] != "failed" or (deployed and not same):
+            break
+        where = {"name": item["secret"], "namespace": item["namespace"]}
+        found.append({"apiVersion": "v1", "kind": "Secret", "metadata": where})
+    return found
+
+
+def _definitions(releases: Sequence[Mapping[str, Any]], *, kept: bool = True) -> list[str]:
+    """Names of the definitions among the objects of these releases; kept: those too that helm is told to leave."""
+    found = set()
+    for item in releases:
+        for document in re.split(r"(?m)^---\s*$", str(item["manifest"])):
+            if not re.search(r"(?m)^kind:\s*[\"']?CustomResourceDefinition\b", document):
+                continue
+            if not kept and re.search(r"(?m)^\s*[\"']?helm\.sh/resource-policy[\"']?:\s*[\"']?keep\b", document):
+                continue
+            name = re.search(r"(?m)^metadata:[ ]*\n(?:[ ]+.*\n)*?[ ]+name:[ ]*[\"']?([^\s\"']+)", document)
+            if name:
+                found.add(name.group(1))
+    return sorted(found)
 
 
 def helm_owner(item: Mapping[str, Any]) -> tuple[str | None, str | None]:

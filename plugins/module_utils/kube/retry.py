@@ -13,6 +13,8 @@ FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
 # How long after a disturbance an API server may still be settling, in seconds
 SETTLING_SECONDS = 15.0
+# The same where it may not be asked whether it is ready
+UNKNOWN_SECONDS = 3.0
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 # 500s that say that the object itself is wrong (server-side apply of a field that the schema does not have)

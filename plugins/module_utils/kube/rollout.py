@@ -12,12 +12,16 @@ from typing import Any, cast
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import spec_args
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube import removal, serving
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Result, Review
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import readiness, removal, serving
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Review
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.clearing import REMEDY, Case, Clearing
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import ApiError, Client
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.deletion import deleted
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import facts
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.objects import Answer
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.removal import Leaving
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.replace import Path, Step, leave_to_its_owner, step
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.results import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.scaling import scale
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.serving import Pending, Serving
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices import Waited
@@ -50,6 +54,8 @@ class _Rollout:
     remedy: str | None = None
     # what earlier runs made for it, and the inventory no longer asks for
     leftovers: list[Ref] = field(default_factory=list)
+    # of these, what goes now
+    cleared: list[Ref] = field(default_factory=list)
     # component -> the number that an autoscaler has set
     replicas: dict[str, int] = field(default_factory=dict)
 
@@ -74,9 +80,14 @@ class _Rollout:
             return "created"
         return "unchanged" if actions <= {"unchanged"} else "changed"
 
-    def pending(self, wait_timeout: int | None) -> Pending:
+    def case(self) -> Case:
+        anew = [result.anew for result in self.results if result.anew is not None]
+        return Case(self.name, anew, self.cleared)
+
+    def pending(self, wait_timeout: int | None, stable_seconds: float) -> Pending:
         scheduled, ready = serving.limits(self.plan, wait_timeout)
-        objects = [Waited.of(result, scheduled) for result in self.served if result.action != "failed"]
+        served = [result for result in self.served if result.action != "failed"]
+        objects = [Waited.of(result, scheduled, stable_seconds) for result in served]
         return Pending(self.plan, objects, ready, replicas=self.replicas)
 
     def to_dict(self, waited: bool) -> dict[str, Any]:
@@ -84,6 +95,8 @@ class _Rollout:
             "name": self.plan.name,
             "namespace": self.plan.namespace,
             "api": self.plan.api,
+            "orchestrator": self.plan.choice.orchestrator,
+            "replace": self.plan.workload.replace,
             "action": self.action,
             "ready": False if waited and self.cause else None,
             "engines": sum(component.replicas for component in self.plan.components if component.total_gpus),
@@ -106,11 +119,15 @@ def roll_out(
     """
     one: Mapping[str, Any] | None = params.get("_slice")
     levels = params.get("topology_levels") or None
-    if one is not None and one.get("state"):
-        waiting = serving.resume(client, params, one["state"], levels=levels, elapsed=float(one["elapsed"]))
-        settled = waiting.wait(float(one["seconds"]))
-        result = _slice(waiting, settled, waiting.next_state(one["state"]))
-        return Answer({"changed": False, "_slice": result, "requests": client.requests})
+    state: Mapping[str, Any] = (one or {}).get("state") or {}
+    leaving: Leaving | None = None
+    if one is not None and "workloads" in state:
+        return _go_on(client, params, one, levels)
+    if one is not None and state:
+        leaving = Leaving.from_state(client, state["leaving"], float(one["elapsed"]))
+        if not leaving.over:
+            leaving.wait(float(one["seconds"]))
+            return _partial(client, leaving)  # that it is gone is told before the rest is done
     found = _facts(client, params)
     try:
         fleet = spec_args.load(params, found)
@@ -123,35 +140,83 @@ def roll_out(
         # The platform is not there yet: what the cluster lacks, this very run may be about to build
         errors = [finding for finding in errors if finding.stage == "spec"]
     if errors:
-        answer = _answer(client, fleet, [], [], [], waited=False)
+        # Something may have been removed already, and the cluster be another one since
+        gone = leaving.entries(fleet) if leaving is not None else []
+        answer = _answer(client, fleet, [], gone, leaving.results if leaving is not None else [], waited=False)
         finish_workloads(answer.result, {})
         del answer.result["plan"]
         answer.failure = summary([str(finding) for finding in errors], len(fleet.workloads), "workloads")
         return answer
-    gone, removed = removal.remove(client, fleet, check=check, wait=bool(params["wait"]))
-    if params.get("remove_namespaces") and not any(result.error for result in removed):
-        removed += removal.remove_namespaces(client, fleet, removed, check=check, wait=bool(params["wait"]))
-    removed += _apply(client, rollouts, params, check)
     waited = bool(params["wait"]) and not check
-    answer = _answer(client, fleet, rollouts, gone, removed, waited)
-    settled = {}
+    seconds = float(one["seconds"]) if one is not None and waited else None
+    if leaving is None:
+        spaces, claims = bool(params.get("remove_namespaces")), None
+        if params.get("remove_claims"):
+            claims = removal.mounted(obj for each in rollouts for obj in each.objects)
+        wait = bool(params["wait"])
+        leaving = Leaving.of(client, fleet, namespaces=spaces, check=check, wait=wait, claims=claims)
+        if not leaving.wait(seconds):
+            return _partial(client, leaving)
+    others = [*leaving.results, *_apply(client, rollouts, params, check)]
+    answer = _answer(client, fleet, rollouts, leaving.entries(fleet), others, waited)
+    cases = [
+        case for case in (each.case() for each in rollouts if each.cause is None) if case.replaced or case.leftovers
+    ]
+    clearing = Clearing(client, cases, waited=waited)
+    clearing.wait(seconds)
+    settled = {**(leaving.settled() if waited else {}), **clearing.settled()}
     if waited:
         limit = params.get("wait_timeout")
-        pending = [rollout.pending(limit) for rollout in rollouts if rollout.cause is None]
         stable = float(params.get("wait_stable_seconds") or 0)
+        healthy = [each for each in rollouts if each.cause is None and each.name not in clearing.failed]
+        pending = [each.pending(limit, stable) for each in healthy]
         waiting = Serving(client, pending, levels=levels, stable_seconds=stable)
-        settled = waiting.wait(float(one["seconds"]) if one else None, on_change)
+        if clearing.over:
+            settled.update(waiting.wait(seconds, on_change))
         if one is not None:
-            answer.result["_slice"] = _slice(waiting, settled, waiting.to_state(params, fleet, found))
-        answer.result["requests"] = client.requests
+            state = waiting.to_state(params, fleet, found)
+            answer.result["_slice"] = _slice(waiting, settled, state, clearing)
+    answer.result["requests"] = client.requests
     if one is None:
         answer.failure = finish_workloads(answer.result, settled)
     return answer
 
 
-def _slice(waiting: Serving, settled: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+def _go_on(client: Client, params: Mapping[str, Any], one: Mapping[str, Any], levels: Any) -> Answer:
+    """A slice of the wait, after everything was applied."""
+    state, elapsed, seconds = one["state"], float(one["elapsed"]), float(one["seconds"])
+    clearing = Clearing(client, (), waited=True)
+    if state.get("clearing"):
+        clearing = Clearing.from_state(client, state["clearing"], elapsed)
+        clearing.wait(seconds)
+        waiting = serving.resume(client, params, state, levels=levels, elapsed=0.0)
+        waiting.pending = [workload for workload in waiting.pending if workload.name not in clearing.failed]
+        settled = clearing.settled()
+    else:
+        waiting = serving.resume(client, params, state, levels=levels, elapsed=elapsed)
+        settled = waiting.wait(seconds)
+    result = _slice(waiting, settled, waiting.next_state(state), clearing)
+    return Answer({"changed": False, "_slice": result, "requests": client.requests})
+
+
+def _partial(client: Client, leaving: Leaving) -> Answer:
+    """A slice before anything is applied."""
+    changed = any(result.changed for result in leaving.results)
+    return Answer({"changed": changed, "_slice": leaving.slice(), "requests": client.requests})
+
+
+def _slice(waiting: Serving, settled: Mapping[str, Any], state: dict[str, Any], clearing: Clearing) -> dict[str, Any]:
+    if not clearing.over:
+        return {
+            "state": {**state, "clearing": clearing.to_state()},
+            "stage": clearing.stage,
+            "elapsed": clearing.removal.elapsed,
+            "standing": clearing.standing(),
+            "settled": settled,
+        }
     return {
         "state": state if waiting.pending else None,
+        "stage": "ready",
         "elapsed": waiting.elapsed,
         "standing": waiting.standing() if waiting.pending else {},
         "settled": settled,
@@ -185,7 +250,7 @@ def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, An
         create_namespaces=params["create_namespaces"],
         may_be_missing=_kinds(rollouts),
         review=lambda items, others: _review(client, items, others, owners),
-        replace_timeout=removal.TIMEOUT,
+        prune_timeout=removal.TIMEOUT,
         applyset=params.get("applyset") or None,
         prune=bool(params.get("prune")),
     )
@@ -210,10 +275,6 @@ def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, An
         if created is not None:
             rollout.results.insert(0, created)
         rollout.leftovers = [ref for ref in rollout.leftovers if ref not in pruned]
-        if rollout.plan.workload.replace == "allow" and rollout.cause is None:
-            rollout.results += engine.remove(client, rollout.leftovers, check=check, wait_timeout=removal.TIMEOUT)
-            rollout.steps += [Step(ref, "delete", ("is no longer asked for",)) for ref in rollout.leftovers]
-            rollout.leftovers = []
         known = {one.ref for one in rollout.steps}
         rollout.steps += [
             Step(result.ref, "create")
@@ -221,11 +282,30 @@ def _apply(client: Client, rollouts: Sequence[_Rollout], params: Mapping[str, An
             if result.action == "would_create" and result.ref not in known
         ]
         rollout.results += [scaled_groups[ref] for ref in targets.get(rollout.name, []) if ref in scaled_groups]
-        failures = [f"{result.ref}: {result.error}" for result in rollout.results if result.error]
-        if failures and rollout.cause is None:
-            rollout.cause = "; ".join(failures)
-            rollout.remedy = "correct what the API server refuses and run again; what is unchanged costs nothing"
+        _judge(rollout)
+        if rollout.plan.workload.replace == "allow" and rollout.cause is None:
+            rollout.steps += [Step(ref, "delete", ("is no longer asked for",)) for ref in rollout.leftovers]
+            if check:
+                rollout.results += engine.remove(client, rollout.leftovers, check=True)
+                _judge(rollout)
+            else:
+                rollout.results += map(deleted, rollout.leftovers)
+                rollout.cleared = rollout.leftovers
+            rollout.leftovers = []
     return rest + list(namespaces.values())
+
+
+def _judge(rollout: _Rollout) -> None:
+    """Why it failed, if it did; then nothing that still serves is taken away for what would not work in its place."""
+    failures = [f"{result.ref}: {result.error}" for result in rollout.results if result.error]
+    if not failures:
+        return
+    if rollout.cause is None:
+        rollout.cause, rollout.remedy = "; ".join(failures), REMEDY
+    for result in rollout.results:
+        if result.anew is not None:
+            result.action, result.error = "failed", f"is not deleted and created again, because {rollout.cause}"
+            result.anew, result.diff, result.warnings = None, None, []
 
 
 Items = Sequence[tuple[Ref, Mapping[str, Any], "Mapping[str, Any] | None"]]
@@ -298,21 +378,27 @@ def _component(plan: WorkloadPlan, ref: Ref, path: Path) -> str:
 def _find_leftovers(
     client: Client, items: Items, others: Sequence[Mapping[str, Any]], owners: Mapping[Ref, _Rollout]
 ) -> None:
-    """What of a workload is there and not asked for any more. Kinds that this run does not render are only looked for
-    where a workload is about to be made: it may have been another kind before, which holds its GPUs."""
+    """What of a workload is there and not asked for any more. It may have been another kind before, which holds its
+    GPUs: kinds that this run does not render are looked for where a workload does not serve yet, and where such a thing
+    may go (a run that was killed has left both)."""
     by_name = {(owner.plan.namespace, owner.plan.name): owner for owner in owners.values()}
-    new = {owners[ref].name: owners[ref] for ref, _wanted, live in items if ref.kind in SERVED and live is None}
+    seen = [(owners[ref], live) for ref, _wanted, live in items if ref.kind in SERVED]
+    suspects = {
+        owner.name: owner
+        for owner, live in seen
+        if owner.plan.workload.replace == "allow" or live is None or not readiness.ready(live).ready
+    }
     rendered = {(ref.kind, ref.namespace) for ref, _wanted, _live in items}
     places = [
         (kind, namespace)
-        for namespace in sorted({owner.plan.namespace for owner in new.values()})
+        for namespace in sorted({owner.plan.namespace for owner in suspects.values()})
         for kind in KINDS
         if kind[1] in SERVED and (kind[1], namespace) not in rendered
     ]
 
     def listed(place: tuple[tuple[str, str], str]) -> list[dict[str, Any]]:
         kind, namespace = place
-        names = sorted(owner.plan.name for owner in new.values() if owner.plan.namespace == namespace)
+        names = sorted(owner.plan.name for owner in suspects.values() if owner.plan.namespace == namespace)
         try:
             return removal.labelled(client, kind, namespace, names)
         except ApiError as error:
@@ -375,6 +461,7 @@ def _answer(
         + (", and it keeps its GPUs" if ref.kind in SERVED else "")
         + "; replace: allow on the workload (or multinode_replace) deletes it"
         for rollout in rollouts
+        if rollout.plan.workload.replace != "allow"
         for ref in rollout.leftovers
     ]
     return answer

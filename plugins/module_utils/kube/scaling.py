@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import FIELD_MANAGER, ApiError, Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.conflicts import explain
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.results import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref
 
 # (apiVersion, kind, namespace, name, engines)

@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.dynamo.multinode.plugins.module_utils import spec_args
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import slices
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import ApiError, Client
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import diagnose
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import Diagnosis, diagnose_all, told
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import KubeError
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices import Waited
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot import POD, Snapshot
@@ -110,7 +110,7 @@ class Serving:
         late = [one for one in self.pending if any(waited.late for waited in one.objects)]
         self.pending = [one for one in self.pending if one not in served and one not in late]
         ended = {one.name: _ready(one) for one in served}
-        ended.update(zip([one.name for one in late], self.client.map(self._explain, late)))
+        ended.update(zip([one.name for one in late], self._explain(late)))
         return ended
 
     def _extend(self, workload: Pending) -> float | None:
@@ -137,20 +137,16 @@ class Serving:
 
         return dict(zip(names, self.client.map(listed, names.items())))
 
-    def _explain(self, workload: Pending) -> dict[str, Any]:
-        late = [waited for waited in workload.objects if not waited.ready]
-        seen = "; ".join(f"{waited.ref.kind} {waited.ref.name}: {waited.reason}" for waited in late)
-        seconds = max(waited.seconds for waited in late)
-        after = f"not ready after {seconds:.0f} s"
+    def _explain(self, late: Sequence[Pending]) -> list[dict[str, Any]]:
+        """Why each of these is late. What cannot be looked up is said there, and loses no other result."""
+        if not late:
+            return []
+        found: Sequence[Diagnosis | Exception]
         try:
-            diagnosis = diagnose(self.client, workload.plan, self.levels)
-        except ApiError as error:
-            cause, remedy, details = f"{after}: {seen}", f"the cause could not be looked up: {error}", {}
-        else:
-            cause, remedy = f"{after}: {diagnosis.cause}", diagnosis.remedy
-            details = {**diagnosis.details, "seen": seen}
-        answer = {"ready": False, "cause": cause, "remedy": remedy, "details": details}
-        return {"ready": False, "text": f"{cause}; {remedy}", "seconds": seconds, "answer": answer}
+            found = diagnose_all(self.client, [one.plan for one in late], self.levels)
+        except Exception as error:
+            found = [error] * len(late)
+        return [_late(workload, diagnosis) for workload, diagnosis in zip(late, found)]
 
     # -- between slices -----------------------------------------------------------------------------------------
 
@@ -249,6 +245,21 @@ def _ready(workload: Pending) -> dict[str, Any]:
     text = f"ready, {workload.engines} {noun}" if workload.engines else "ready"
     seconds = max((waited.seconds for waited in workload.objects), default=0.0)
     return {"ready": True, "text": text, "seconds": seconds, "answer": {"ready": True}}
+
+
+def _late(workload: Pending, diagnosis: Diagnosis | Exception) -> dict[str, Any]:
+    late = [waited for waited in workload.objects if not waited.ready]
+    seen = "; ".join(f"{waited.ref.kind} {waited.ref.name}: {waited.reason}" for waited in late)
+    seconds = max(waited.seconds for waited in late)
+    after = f"not ready after {seconds:.0f} s"
+    details: dict[str, Any] = {}
+    if isinstance(diagnosis, Diagnosis):
+        cause, remedy = f"{after}: {diagnosis.cause}", diagnosis.remedy
+        details = {**diagnosis.details, "seen": seen}
+    else:
+        cause, remedy = f"{after}: {seen}", f"the cause could not be looked up: {told(diagnosis)}"
+    answer = {"ready": False, "cause": cause, "remedy": remedy, "details": details}
+    return {"ready": False, "text": f"{cause}; {remedy}", "seconds": seconds, "answer": answer}
 
 
 def _standing(workload: Pending, snapshot: Snapshot | None) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube import wait
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.apply import Result
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import readiness, wait
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.results import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref
 
 # In a slice: how often it is asked whether to end it, and how long the first change is kept for those that follow it
@@ -29,7 +29,8 @@ LOOK = 10.0
 class Waited:
     """One object that is waited for. Times in seconds since the wait began, ``limit`` when it is given up.
 
-    ``written``: the resourceVersion of our own change. ``late``: its time was up.
+    ``written``: the resourceVersion of our own change. ``late``: its time was up. ``uid``: of what is waited for to be
+    gone. ``since``: since when it has been ready without a break, while that is not long enough.
     """
 
     ref: Ref
@@ -40,25 +41,31 @@ class Waited:
     reason: str = ""
     generic: bool = False
     seconds: float = 0.0
+    uid: str | None = None
+    since: float | None = None
 
     @property
     def open(self) -> bool:
         return not (self.ready or self.late)
 
     @classmethod
-    def of(cls, result: Result, limit: float) -> Waited:
-        """What an apply has just brought about; what its answer showed to be ready is not asked about again."""
+    def of(cls, result: Result, limit: float, stable_seconds: float = 0.0) -> Waited:
+        """What an apply has just brought about; what its answer showed to be ready is not asked about again, unless it
+        has to stay so."""
         found = cls(result.ref, limit, result.written)
-        if result.verdict is not None and result.verdict.ready and result.written is None:
+        if result.verdict is None or not result.verdict.ready or result.written is not None:
+            return found
+        if not stable_seconds or not readiness.may_flap(result.api_version, result.kind):
             found.ready, found.reason, found.generic = True, result.verdict.reason, result.verdict.generic
         return found
 
     def to_state(self) -> list[Any]:
-        return [*self.ref, self.limit, self.written, self.ready, self.reason]
+        return [*self.ref, self.limit, self.written, self.ready, self.reason, self.uid, self.since]
 
     @classmethod
     def from_state(cls, state: Sequence[Any]) -> Waited:
-        return cls(Ref(*state[:4]), float(state[4]), state[5], bool(state[6]), reason=str(state[7]))
+        named, (limit, written, ready, reason, uid, since) = Ref(*state[:4]), state[4:]
+        return cls(named, float(limit), written, bool(ready), reason=str(reason), uid=uid, since=since)
 
 
 def watch(
@@ -70,17 +77,17 @@ def watch(
     extend: Callable[[Waited], float | None] | None = None,
     on_change: wait.OnChange | None = None,
     stable_seconds: float = 0.0,
+    gone: bool = False,
 ) -> float:
     """Wait for those that are open, and write into them how it ended; the time since the wait began.
 
     ``elapsed``: that time before this call. ``seconds``: end this slice after so long, or shortly after something has
     changed; None waits for everything. ``extend``: asked once for an object whose time is up, for a later limit.
+    ``gone``: they are waited for to be gone; that is what ``ready`` says of them then.
     """
     started = time.monotonic() - elapsed
     pending = {waited.ref: waited for waited in objects if waited.open}
-    # A window of stability must fit into a slice, and no news may cut it
-    whole = stable_seconds > 0
-    end = math.inf if seconds is None else elapsed + seconds + (stable_seconds if whole else 0.0)
+    end = math.inf if seconds is None else elapsed + seconds
     tick = math.inf if seconds is None else TICK
     news: list[float] = []
     looked: set[Ref] = set()
@@ -97,7 +104,7 @@ def watch(
             on_change(ref, verdict)
 
     def over() -> bool:
-        return now() >= end or (bool(news) and not whole and now() >= news[0] + SETTLE)
+        return now() >= end or (bool(news) and now() >= news[0] + SETTLE)
 
     def deadline(ref: Ref, _verdict: Verdict) -> float | None:
         waited = pending[ref]
@@ -123,7 +130,11 @@ def watch(
         on_change=changed,
         on_deadline=deadline,
         written=old,
+        gone=gone,
+        uids={ref: waited.uid for ref, waited in pending.items() if waited.uid},
         stable_seconds=stable_seconds,
+        # What happens between two slices, a second or two, is not seen
+        since={ref: elapsed - waited.since for ref, waited in pending.items() if waited.since is not None},
         resumed=elapsed > 0,
     )
     for outcome in outcomes:
@@ -131,4 +142,7 @@ def watch(
         waited.ready, waited.generic = outcome.ready, outcome.generic
         waited.reason = outcome.reason if outcome.ref in looked or not waited.reason else waited.reason
         waited.seconds = waited.limit if waited.late else elapsed + outcome.seconds
+        waited.since = None if outcome.since is None else elapsed + outcome.seconds - outcome.since
+        if waited.late and outcome.since is not None:
+            waited.reason += f", but not for {stable_seconds:g} s without a break"
     return now()

@@ -30,6 +30,15 @@ class Kind(NamedTuple):
     kind: str
 
 
+class Log(NamedTuple):
+    """The log of one container. ``previous``: of the run before the present one."""
+
+    namespace: str
+    pod: str
+    container: str
+    previous: bool = False
+
+
 LEADER_WORKER_SET = Kind("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet")
 VOLCANO_POD_GROUP = Kind("scheduling.volcano.sh/v1beta1", "PodGroup")
 VOLCANO_QUEUE = Kind("scheduling.volcano.sh/v1beta1", "Queue")
@@ -71,11 +80,13 @@ class Snapshot:
 
     A kind that is absent from ``objects`` is unknown, and ``unread`` says why; an empty tuple means that the cluster
     holds none. ``partial`` names the kinds that could only be read in the workloads' own namespaces, and why.
+    ``logs``: the last lines of the containers that were asked for, "" where they could not be read.
     """
 
     objects: Mapping[Kind, tuple[Object, ...]] = field(default_factory=dict)
     unread: Mapping[Kind, str] = field(default_factory=dict)
     partial: Mapping[Kind, str] = field(default_factory=dict)
+    logs: Mapping[Log, str] = field(default_factory=dict)
     # A fleet asks per workload; without an index that is workloads x pods.
     _index: dict[tuple[Kind, str | None], tuple[Object, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False

@@ -57,7 +57,11 @@ class Transport:
         self._answered = False
         # When it last gave no answer, or a bad one
         self._disturbed = float("-inf")
+        # Since when it is known to have started; when that was first doubted
+        self._started: float | None = None
+        self._doubted: float | None = None
         self._lock = threading.Lock()
+        self._probing = threading.Lock()
 
     def request(
         self,
@@ -81,6 +85,7 @@ class Transport:
         while True:
             attempt += 1
             retry_after = None
+            sent = time.monotonic()
             try:
                 answer = self._send(method, path, query, payload, content_type, timeout)
                 value = _json(answer.data)
@@ -99,13 +104,31 @@ class Transport:
             if error.status == 0 or error.status >= 500:
                 unsure = True
                 self._disturbed = now
-            elif now - self._disturbed < retry.SETTLING_SECONDS:
-                again = again or retry.settling(error.status, error.body)
+            elif not again and retry.settling(error.status, error.body):
+                again = now - self._disturbed < retry.SETTLING_SECONDS or self._may_be_starting(sent)
             pause = retry.delay(attempt, retry_after, random.random)
             budget = self.budget if self._answered else self.first_budget
             if not again or time.monotonic() - started + pause > budget:
                 raise error
             time.sleep(pause)
+
+    def _may_be_starting(self, sent: float) -> bool:
+        """Whether a refusal of what was ``sent`` then may come from an API server that has only just started.
+
+        It is asked itself, and once: with all rules and definitions it says that it is ready. Where nobody may ask
+        that, a short time must do.
+        """
+        with self._probing:
+            if self._started is None:
+                self._doubted = self._doubted or time.monotonic()
+                try:
+                    status = self._send("GET", "/readyz", None, None, None, None).status
+                except (HTTPError, OSError):
+                    status = 0
+                patience = retry.SETTLING_SECONDS if status in (0, 500) else retry.UNKNOWN_SECONDS
+                if 0 < status < 300 or time.monotonic() - self._doubted > patience:
+                    self._started = time.monotonic()
+            return self._started is None or sent < self._started
 
     def stream(self, path: str, query: Mapping[str, Any], timeout: float) -> Any:
         """An open urllib3 response whose body is read by the caller, who also closes it. Not retried."""
@@ -116,6 +139,16 @@ class Transport:
         if answer.status >= 400:
             raise self._refusal(answer, "GET", path)[0]
         return answer
+
+    def text(self, path: str, query: Mapping[str, Any], timeout: float) -> str:
+        """A GET whose answer is plain text (a log). Not retried. Raises ApiError."""
+        try:
+            answer = self._send("GET", path, query, None, None, timeout)
+        except (HTTPError, OSError) as problem:
+            raise self._no_answer(problem, "GET", path)[0] from None
+        if answer.status >= 300:
+            raise self._refusal(answer, "GET", path)[0]
+        return str(answer.data.decode("utf-8", "replace"))
 
     def _send(
         self,

@@ -25,7 +25,18 @@ GRACE = 10.0  # seconds in which a controller without observedGeneration must ha
 # An API server that has just started answers 403 until its RBAC cache is filled: so many seconds are forgiven, and
 # only after a connection was lost
 FORGIVEN = 15.0
+# What is said of an object that is gone, and another one is there by its name
+ANEW = "gone, and made anew by somebody"
 UNREACHABLE = (0, 429, 500, 502, 503, 504)
+
+
+# Conditions of a namespace that does not go
+_NAMESPACE_HELD = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
+_NAMESPACE_FAILURES = (
+    "NamespaceDeletionDiscoveryFailure",
+    "NamespaceDeletionGroupVersionParsingFailure",
+    "NamespaceDeletionContentFailure",
+)
 
 
 class Ref(NamedTuple):
@@ -48,13 +59,15 @@ class Ref(NamedTuple):
 @dataclass(frozen=True)
 class Outcome:
     """How the wait for one object ended. ``seconds`` from the start to readiness, or to giving up. ``generic``:
-    its kind has no readiness rule of its own."""
+    its kind has no readiness rule of its own. ``since``: for how many seconds it has been ready without a break, which
+    was not long enough."""
 
     ref: Ref
     ready: bool
     reason: str
     seconds: float
     generic: bool = False
+    since: float | None = None
 
 
 OnChange = Callable[[Ref, Verdict], None]
@@ -71,14 +84,17 @@ def wait(
     on_deadline: OnDeadline | None = None,
     written: Mapping[Ref, str] | None = None,
     gone: bool = False,
+    uids: Mapping[Ref, str] | None = None,
     stable_seconds: float = 0.0,
+    since: Mapping[Ref, float] | None = None,
     resumed: bool = False,
 ) -> list[Outcome]:
     """Wait for all ``refs``, each at most ``timeout`` seconds (one number, or one for each); order kept.
 
-    Returns as soon as the last is ready, or its time is up. ``gone``: wait until they do not exist any more.
+    Returns as soon as the last is ready, or its time is up. ``gone``: wait until they do not exist any more; where
+    ``uids`` says which ones are meant, others by the same name are not waited for.
     ``stable_seconds``: how long each must have been ready without a break (kinds that flap; a DynamoGraphDeployment
-    that is scaled up says successful before its new pods run).
+    that is scaled up says successful before its new pods run). ``since``: Outcome.since of an earlier call.
     ``written``: resourceVersion that our own change gave an object; what its status said up to there is old, unless
     its kind reports observedGeneration (LeaderWorkerSets before 0.10 do not).
     ``resumed``: an earlier call has read the objects; the API server may have gone away since, and be about to return.
@@ -86,6 +102,8 @@ def wait(
     """
     wanted = list(dict.fromkeys(refs))
     state = _State(wanted, timeout, gone, on_change, on_deadline, written or {}, 0.0 if gone else stable_seconds)
+    state.uids = uids or {}
+    state.before = {ref: state.started - seconds for ref, seconds in (since or {}).items()}
     followers: list[_Follower] = []
     events: queue.SimpleQueue[_News] = queue.SimpleQueue()
     groups: dict[tuple[str, str, str | None], set[str]] = {}
@@ -113,6 +131,29 @@ def wait(
         for follower in followers:
             follower.stop()
     return [state.outcomes[ref] for ref in refs]
+
+
+def going(obj: Mapping[str, Any]) -> str:
+    """What is said of an object that is on its way out."""
+    held = holders(obj)
+    return "is being deleted" + (f", held by {', '.join(held)}" if held else "")
+
+
+def holders(obj: Mapping[str, Any]) -> list[str]:
+    """What an object that is being deleted waits for: its finalizers; of a namespace, what is left in it."""
+    held = list((obj.get("metadata") or {}).get("finalizers") or [])
+    if obj.get("kind") != "Namespace":
+        return held
+    for kind in _NAMESPACE_HELD:
+        told = readiness.condition(obj, kind)
+        if told is not None and told.get("status") == "True":
+            # "Some resources are remaining: pods. has 2 resource instances, widgets.example.com has 1 ..."
+            held += str(told.get("message") or kind).partition(": ")[2].replace(". has", " has").split(", ")
+    for kind in _NAMESPACE_FAILURES:
+        told = readiness.condition(obj, kind)
+        if told is not None and told.get("status") == "True":
+            held.append(f"{kind} ({str(told.get('message')).replace(', ', '; ')})")
+    return held or list((obj.get("spec") or {}).get("finalizers") or [])
 
 
 class _News(NamedTuple):
@@ -144,6 +185,9 @@ class _State:
         self.stable_seconds = stable_seconds
         # Since when an object has been ready without a break
         self.since: dict[Ref, float] = {}
+        # The same as an earlier call left it: it counts once the object is seen to be ready still
+        self.before: dict[Ref, float] = {}
+        self.uids: Mapping[Ref, str] = {}
         self.written = written
         # Objects whose status is as old as our change: looked at again when the grace is over
         self.stale: dict[Ref, _News] = {}
@@ -187,10 +231,11 @@ class _State:
             self.verdicts[ref] = verdict
             if self.on_change is not None:
                 self.on_change(ref, verdict)
+        before = self.before.pop(ref, None)
         if not verdict.ready:
             self.since.pop(ref, None)
         elif self.stable_seconds:
-            self.since.setdefault(ref, time.monotonic())
+            self.since.setdefault(ref, time.monotonic() if before is None else before)
         else:
             self._finish(ref, verdict, True)
 
@@ -205,8 +250,10 @@ class _State:
         if self.gone:
             if news.obj is None:
                 return Verdict(True, "gone")
-            held = (news.obj.get("metadata") or {}).get("finalizers") or []
-            return Verdict(False, "is being deleted" + (f", held by {', '.join(held)}" if held else ""))
+            meant = news.ref and self.uids.get(news.ref)
+            if meant and news.obj["metadata"].get("uid", meant) != meant:
+                return Verdict(True, ANEW)
+            return Verdict(False, going(news.obj))
         if news.obj is None:
             return Verdict(False, news.note or "does not exist")
         return readiness.ready(news.obj, news.around, blind=news.blind)
@@ -227,8 +274,10 @@ class _State:
                 self._finish(ref, self.verdicts[ref], False)
 
     def _finish(self, ref: Ref, verdict: Verdict, ready: bool) -> None:
-        self.since.pop(ref, None)
-        self.outcomes[ref] = Outcome(ref, ready, verdict.reason, time.monotonic() - self.started, verdict.generic)
+        now = time.monotonic()
+        begun = self.since.pop(ref, self.before.get(ref))
+        since = None if ready or begun is None else now - begun
+        self.outcomes[ref] = Outcome(ref, ready, verdict.reason, now - self.started, verdict.generic, since)
 
 
 class _Follower(threading.Thread):
@@ -289,9 +338,22 @@ class _Follower(threading.Thread):
             return self.listed
         if error.status in (401, 403) and self.cut:
             now = time.monotonic()
+            if self.refused is not None and self._answers():
+                return False
             self.refused = self.refused or now
             return now - self.refused < FORGIVEN
         return False
+
+    def _answers(self) -> bool:
+        """Whether the API server knows its rules again: then a refusal is meant, as after rights were taken away.
+
+        Everybody may read /version, by a ClusterRole that is in the cache with all others.
+        """
+        try:
+            self.client.version()
+        except ApiError:
+            return False
+        return True
 
     def _round(self) -> None:
         """One list, and its watch until that ends. Raises ApiError for a refusal, and where the connection is lost."""
