@@ -11,29 +11,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Volcano's scheduler makes these when it starts (reference: volcano pkg/scheduler/cache/cache.go).
-VOLCANO_QUEUES = ("root", "default")
+from ansible_collections.dynamo.multinode.plugins.module_utils.components import Ask, definition
 
 
-def after(facts: Mapping[str, Any], decided: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+def after(facts: Mapping[str, Any], decided: Mapping[str, tuple[str, Ask]]) -> dict[str, Any]:
     """Facts (as cluster_info returns them under ``cluster``) with each component as its decision leaves it.
 
-    decided: component name -> (action of the decision, the chart values that are asked for).
+    decided: component name -> (action of the decision, what was asked, with the final values and the version).
     """
-    components = {name: dict(entry) for name, entry in (facts.get("components") or {}).items()}
-    queues = dict(facts.get("queues") or {})
-    for name, (action, values) in decided.items():
-        entry = components.setdefault(name, {})
-        if action == "remove":
-            entry["present"] = False
-        if action not in ("install", "upgrade"):
+    found = dict(facts)
+    for name, (action, ask) in decided.items():
+        if action not in ("install", "upgrade", "remove"):
             continue
-        entry["present"] = True
-        if name == "lws":
-            provider = (values.get("gangSchedulingManagement") or {}).get("schedulerProvider")
-            entry["details"] = {**(entry.get("details") or {}), "scheduler_provider": provider}
-        if name == "volcano":
-            there = {queue["name"] for queue in queues.get("volcano") or []}
-            made = [{"name": queue, "state": "Open"} for queue in VOLCANO_QUEUES if queue not in there]
-            queues["volcano"] = [*(queues.get("volcano") or []), *made]
-    return {**facts, "components": components, "queues": queues}
+        entry = dict((found.get("components") or {}).get(name) or {})
+        entry["present"] = action != "remove"
+        if action != "remove" and ask.version:
+            entry["app_version"] = ask.version
+        found["components"] = {**(found.get("components") or {}), name: entry}
+        if action != "remove":
+            found = dict(definition(name).forecast(ask, found))
+    return found

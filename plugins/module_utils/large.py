@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import covered, hidden
+
 MOST_OBJECTS = 100
 MOST_BYTES = 64 * 1024
 # Internal, or shown by Ansible in a way of its own (and no plain data on the controller)
@@ -55,11 +57,13 @@ def shrink(result: dict[str, Any], path: str | None) -> dict[str, Any]:
 
 
 def invocation(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``invocation`` of a result: the options as they were given, without the length of long ones.
+    """The ``invocation`` of a result: the options as they were given, without the length of long ones, the passwords in
+    URLs and the values of Secrets.
 
     Ansible would send all of them back to the controller, which reads every value of them again.
     """
-    return {"module_args": {name: _brief(value) for name, value in params.items() if not name.startswith("_")}}
+    shown = {name: _brief(value) for name, value in params.items() if not name.startswith("_")}
+    return {"module_args": hidden(covered(shown))}
 
 
 def _brief(value: Any) -> Any:

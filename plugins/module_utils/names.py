@@ -17,11 +17,18 @@ RANK_LABEL = "dynamo.multinode/rank"
 ENGINE_CONFIG_HASH = "dynamo.multinode/engine-config"
 # On the ConfigMap that says of a platform component whether it was adopted or provisioned
 RECORD_LABEL = "dynamo.multinode/record"
+# Of a CustomResourceDefinition that is Established, and whose names another one holds
+NAMES_TAKEN = "(MN-F61: another definition holds one of its names; delete the one of them that nothing uses)"
 
 
 def engine_config_name(workload: str, component: str) -> str:
     """The ConfigMap with an engine's own configuration file."""
     return f"{workload}-{component}-engine"
+
+
+def ca_bundle_name(workload: str) -> str:
+    """The ConfigMap with the certificates that a workload's pods trust."""
+    return f"{workload}-ca-bundle"
 
 
 def compute_domain_name(workload: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import quantity
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import WORKLOAD_LABEL
 
 Object = Mapping[str, Any]
@@ -90,11 +91,15 @@ def _asked(container: Object, resource: str) -> int:
 
 
 def whole(value: object) -> int:
-    """A GPU quantity as a number; extended resources are whole numbers, anything else counts as none."""
+    """A GPU quantity as a number; extended resources are whole numbers, anything else counts as none.
+
+    Kubernetes writes 1,000 of them as "1k".
+    """
     try:
         return int(str(value))
     except ValueError:
-        return 0
+        found = quantity.parse(value)
+    return int(found) if found is not None and found.denominator == 1 else 0
 
 
 def labels(item: Object) -> Mapping[str, str]:

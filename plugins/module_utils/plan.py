@@ -17,6 +17,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils import checks
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.cluster import dynamo_served, misnamed, present
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
+from ansible_collections.dynamo.multinode.plugins.module_utils.mirror import ORDINARY, Site
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import compute_domain_name, engine_config_name
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import Component, Machine, Settings, Workload
@@ -128,6 +129,7 @@ class WorkloadPlan:
     pack_required: bool = True
     binding: TopologyBinding | None = None
     dynamo_version: str | None = None
+    site: Site = ORDINARY
 
     @property
     def name(self) -> str:
@@ -347,6 +349,7 @@ def _workload_plan(
         pack_required=workload.topology.required if workload.topology else True,
         binding=_binding(choice, settings.topology_levels[level], facts) if level else None,
         dynamo_version=settings.dynamo_version,
+        site=Site(settings.registry, settings.proxy, settings.airgap),
     )
 
 

@@ -10,6 +10,8 @@ A module that waits in slices answers each of them with a ``Slice`` as a dict:
 ``elapsed``  seconds since the wait began
 ``standing`` subject -> {"text": its state, "limit": seconds it is given, "reason": what it waits for}
 ``settled``  subject -> {"ready": bool, "text": how it ended, "seconds": after how long, "answer": for the result}
+``stage``    (optional) what is waited for; the times of another stage begin anew
+``partial``  (optional) whether the module's result is not there yet: something has to go before anything is applied
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 
 Standing = Mapping[str, Mapping[str, Any]]
 SHOWN_FAILURES = 20
+HELD_BY = ", held by "
 
 
 def clock(seconds: float) -> str:
@@ -37,6 +40,20 @@ def engines_text(engines: int, placed: int | None, ready: int) -> str:
     return f"{placed} of {engines} {noun} placed, {ready} ready"
 
 
+def removal_text(left: int | None, total: int | None, reasons: Sequence[str]) -> str:
+    """``being removed, 3 of 8 pods left``; when there are none, what else holds it. None: pods were not counted."""
+    text = "being removed"
+    if left is not None and total:
+        # Others may come while a controller does not know yet that its set goes
+        text += f", {left} of {max(left, total)} {'pod' if max(left, total) == 1 else 'pods'} left"
+        if left:
+            return text
+    # What waits for its own pods and other dependents says nothing new
+    holders = {one for reason in reasons for one in reason.partition(HELD_BY)[2].split(", ") if one}
+    shown = sorted(holders - {"foregroundDeletion"})
+    return text + (HELD_BY + ", ".join(shown) if shown else "")
+
+
 def slice_seconds(elapsed: float) -> float:
     """How long the next slice may take when nothing changes: a long wait need not be told as finely as a short one."""
     return min(15.0, max(2.0, elapsed / 10))
@@ -50,9 +67,15 @@ class Progress:
         self.standing: dict[str, Mapping[str, Any]] = {}
         self.settled: dict[str, Mapping[str, Any]] = {}
         self.last = 0.0
+        self.stage = ""
+        # how many had ended before this stage
+        self.before = 0
 
-    def learn(self, standing: Standing, settled: Standing, elapsed: float) -> list[str]:
+    def learn(self, standing: Standing, settled: Standing, elapsed: float, stage: str = "") -> list[str]:
         """The lines about what changed: at most one for each subject, what ended first."""
+        if stage != self.stage:
+            self.stage, self.before = stage, len(self.settled)
+            self.standing.clear()
         lines = []
         for subject, end in settled.items():
             if subject not in self.settled:
@@ -76,7 +99,7 @@ class Progress:
         if not self.standing or elapsed - self.last < self.interval:
             return []
         self.last = elapsed
-        total = len(self.standing) + len(self.settled)
+        total = len(self.standing) + len(self.settled) - self.before
         # The one whose time is up first
         subject, now = min(self.standing.items(), key=lambda item: item[1]["limit"])
         waiting = f"still waiting for {len(self.standing)} of {total}" if total > 1 else "still waiting"
@@ -104,6 +127,8 @@ def finish_workloads(result: dict[str, Any], settled: Standing) -> str | None:
         end = settled.get(workload_key(entry))
         if end is not None:
             entry.update(end["answer"])
+            for one in entry["objects"]:
+                one.update(end.get("objects", {}).get(object_key(one), {}))
     others = result.get("others", [])
     result["lines"] = [workload_line(entry) for entry in entries]
     result["lines"] += [f"{object_key(one)}: {one['action']}" for one in others if one["action"] in ("deleted", "kept")]
@@ -137,7 +162,7 @@ def workload_line(entry: Mapping[str, Any]) -> str:
 
 
 def finish_objects(result: dict[str, Any], settled: Standing) -> str | None:
-    """The same for single objects."""
+    """The same for single objects. ``generic_kinds`` outlives what large results leave out."""
     failures = []
     for key, entry in zip(object_keys(result["objects"]), result["objects"]):
         end = settled.get(key)
@@ -147,6 +172,9 @@ def finish_objects(result: dict[str, Any], settled: Standing) -> str | None:
             failures.append(f"{key}: {entry['error']}")
         elif end is not None and not end["ready"]:
             failures.append(f"{key}: not ready after {end['seconds']:.0f} s: {entry['reason']}")
+    generic = {f"{entry['kind']} ({entry['api_version']})" for entry in result["objects"] if entry.get("generic")}
+    if generic:
+        result["generic_kinds"] = sorted(generic)
     return summary(failures, len(result["objects"]), "objects") if failures else None
 
 

@@ -32,8 +32,21 @@ WORKLOAD_ARGS: dict[str, dict[str, Any]] = {
     "dynamo_version": {"type": "str"},
     "topology_levels": {"type": "dict", "default": {}},
     "replace": {"type": "str", "default": "never"},
+    "registry": {"type": "dict", "default": {}},
+    # kubernetes.core has its own `proxy`: the way to the API server
+    "pod_proxy": {"type": "dict", "default": {}},
+    "airgap": {"type": "bool", "default": False},
 }
-_SETTINGS = ("orchestrator", "scheduler", "workload_api", "dynamo_version", "topology_levels", "replace")
+_SETTINGS = (
+    "orchestrator",
+    "scheduler",
+    "workload_api",
+    "dynamo_version",
+    "topology_levels",
+    "replace",
+    "registry",
+    "airgap",
+)
 
 
 def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> FleetPlan:
@@ -43,7 +56,9 @@ def load(params: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> F
 
 
 def _load(params: Mapping[str, Any], facts: Mapping[str, Any] | None) -> FleetPlan:
-    settings, problems = read_settings({key: params.get(key) for key in _SETTINGS})
+    settings, problems = read_settings(
+        {**{key: params.get(key) for key in _SETTINGS}, "proxy": params.get("pod_proxy")}
+    )
     levels = tuple(dict.fromkeys([*LEVELS, *settings.topology_levels]))
     machines, found = read_machines(params.get("machines") or [], levels=levels)
     problems += found

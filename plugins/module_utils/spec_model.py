@@ -38,6 +38,9 @@ class Settings:
     dynamo_version: str | None = None
     topology_levels: Mapping[str, str] = field(default_factory=lambda: dict(LEVELS))
     replace: str = "never"
+    registry: Mapping[str, Any] = field(default_factory=dict)
+    proxy: Mapping[str, Any] = field(default_factory=dict)
+    airgap: bool = False
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,20 @@ LEVELS: Mapping[str, str] = {
     "rack": "topology.kubernetes.io/rack",
 }
 
+REGISTRY = (
+    Field("mirror", "string", "Address that takes the place of every image's registry, C(registry.example:5000/team)."),
+    Field("pull_secret", "dns_name", "Secret by which its images are pulled; it has to be in every namespace."),
+    Field("ca_bundle", "certificates", "Certificates (PEM) that containers which get outside are to trust."),
+)
+
+PROXY = (
+    Field("http", "string", "Proxy for http."),
+    Field("https", "string", "Proxy for https."),
+    Field(
+        "no_proxy", "strings", "Besides the cluster's services: what is reached directly, the pods' network too.", ()
+    ),
+)
+
 SETTINGS = (
     Field("orchestrator", "choice", "What holds an engine together.", "auto", choices=("auto", *ORCHESTRATORS)),
     Field("scheduler", "choice", "What binds the pods.", "auto", choices=("auto", *SCHEDULERS)),
@@ -290,6 +304,9 @@ SETTINGS = (
     Field("dynamo_version", "version", "Dynamo's version."),
     Field("topology_levels", "levels", "Topology level to node label, outermost first.", LEVELS),
     Field("replace", "choice", "Consent to delete and recreate.", "never", choices=REPLACE),
+    Field("registry", "map", "The mirror from which every image comes.", {}, fields=REGISTRY),
+    Field("proxy", "map", "By what way containers get outside.", {}, fields=PROXY),
+    Field("airgap", "bool", "Nothing is downloaded: charts are local archives, engines do not ask a model hub.", False),
 )
 
 MACHINE = (

@@ -420,8 +420,18 @@ def _annotation(entry: Field, raw: object) -> str:
     return text(raw, "text")
 
 
+def _certificates(entry: Field, raw: object) -> str:
+    words = text(raw, "text").strip()
+    if "-----BEGIN CERTIFICATE-----" not in words:
+        raise Invalid("certificates as PEM text, such as lookup('ansible.builtin.file', 'ca.pem')")
+    if "PRIVATE KEY-----" in words:
+        raise Invalid("certificates only: a private key has no place here")
+    return words
+
+
 READERS: Mapping[str, Callable[[Field, object], Any]] = {
     "string": _string,
+    "certificates": _certificates,
     "choice": _choice,
     "int": _int,
     "number": _number,

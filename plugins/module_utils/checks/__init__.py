@@ -21,9 +21,12 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.checks import (
     engine_config,
     gang,
     given,
+    hardware,
     model,
     notes,
+    openshift,
     pod_spec,
+    queues,
     target,
     workload,
 )
@@ -46,8 +49,15 @@ POD_SPEC_CHECKS = frozenset(pod_spec.POD_SPEC_CHECKS)
 ENGINE_CONFIG_CHECKS = frozenset(engine_config.ENGINE_CONFIG_CHECKS)
 TARGET_CHECKS = target.TARGET_CHECKS
 NOTES = notes.NOTES
+CLUSTER_CHECKS = (
+    *cluster.CLUSTER_CHECKS,
+    *queues.QUEUE_CHECKS,
+    *hardware.HARDWARE_CHECKS,
+    *openshift.OPENSHIFT_CHECKS,
+)
 
 __all__ = [
+    "CLUSTER_CHECKS",
     "COMPONENT_CHECKS",
     "ENGINE_CONFIG_CHECKS",
     "GIVEN_CHECKS",
@@ -70,6 +80,6 @@ def run(plan: FleetPlan, fleet: Fleet, facts: Mapping[str, Any] | None = None) -
     for capacity_check in capacity.CAPACITY_CHECKS:
         found += capacity_check(plan, fleet)
     if facts:
-        for cluster_check in cluster.CLUSTER_CHECKS:
+        for cluster_check in CLUSTER_CHECKS:
             found += cluster_check(plan, facts)
     return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))

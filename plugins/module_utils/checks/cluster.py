@@ -43,14 +43,6 @@ def _component(facts: Facts, component: str) -> Mapping[str, Any]:
     return (facts.get("components") or {}).get(component) or {}
 
 
-def _queues(facts: Facts, scheduler: str, kind: str) -> Mapping[str, Mapping[str, Any]] | None:
-    """The scheduler's queues by name, or None where nobody looked or was allowed to."""
-    found = (facts.get("queues") or {}).get(scheduler)
-    if found is None or kind in (facts.get("unreadable") or ()):
-        return None
-    return {queue["name"]: queue for queue in found}
-
-
 def dynamo_served(facts: Facts | None) -> bool:
     """Whether DynamoGraphDeployments can be applied (nvidia.com is the GPU operator's API group too)."""
     if not facts:
@@ -103,44 +95,6 @@ def f20_orchestrator(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def f23_kai_queue(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
-    """F23: the KAI queue does not exist, or is a parent, into which nothing can be scheduled."""
-    known = _queues(facts, "kai", "Queue in scheduling.run.ai/v2")
-    if known is None or not present(facts, "kai_scheduler"):
-        return
-    parents = {queue.get("parent") for queue in known.values()}
-    for workload in plan.workloads:
-        name = workload.queue
-        if workload.choice.scheduler != "kai" or name is None:
-            continue
-        if name not in known:
-            there = ", ".join(sorted(known)) or "none"
-            yield _queue_finding("MN-F23", workload, f"KAI queue {name!r} does not exist (there are: {there})")
-        elif name in parents:
-            yield _queue_finding("MN-F23", workload, f"KAI queue {name!r} has queues below it: only a leaf takes pods")
-
-
-def f34_volcano_queue(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
-    """F34: the Volcano queue is missing or closed; the leader would pend without any condition or event."""
-    known = _queues(facts, "volcano", "Queue in scheduling.volcano.sh/v1beta1")
-    if known is None or not present(facts, "volcano"):
-        return
-    for workload in plan.workloads:
-        name = workload.queue
-        if workload.choice.scheduler != "volcano" or name is None:
-            continue
-        if name not in known:
-            there = ", ".join(sorted(known)) or "none"
-            yield _queue_finding("MN-F34", workload, f"Volcano queue {name!r} does not exist (there are: {there})")
-        elif (known[name].get("state") or "Open") != "Open":
-            yield _queue_finding("MN-F34", workload, f"Volcano queue {name!r} is {known[name]['state']}")
-
-
-def _queue_finding(check: str, workload: WorkloadPlan, message: str) -> Finding:
-    remedy = "create it (multinode_queues) or name another with the workload's `queue`"
-    return Finding(check, "error", _subject(workload), message, remedy)
-
-
 def f32_lws_provider(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
     """F32: LWS makes no PodGroups."""
     found = _component(facts, "lws")
@@ -180,4 +134,4 @@ def f56_topology_binding(plan: FleetPlan, facts: Facts) -> Iterator[Finding]:
                 )
 
 
-CLUSTER_CHECKS = (f20_orchestrator, f23_kai_queue, f32_lws_provider, f34_volcano_queue, f56_topology_binding)
+CLUSTER_CHECKS = (f20_orchestrator, f32_lws_provider, f56_topology_binding)

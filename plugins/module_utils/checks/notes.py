@@ -13,6 +13,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.backends import B
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import flag_name
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.model import unchecked
+from ansible_collections.dynamo.multinode.plugins.module_utils.mirror import hub_inside
 
 if TYPE_CHECKING:
     from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
@@ -85,4 +86,32 @@ def scaled_by_nobody(plan: FleetPlan) -> Iterator[Finding]:
             )
 
 
-NOTES = (f01_unchecked_model, f04_unread_files, router_without_frontend, scaled_by_nobody)
+def no_hub_in_an_air_gap(plan: FleetPlan) -> Iterator[Finding]:
+    """The model is named as the hub does, and there is no way to the hub."""
+    for workload in plan.workloads:
+        spec = workload.workload
+        if not workload.site.airgap or spec.model.startswith("/") or hub_inside(spec):
+            continue
+        subject = f"{spec.namespace}/{spec.name}"
+        if spec.model_cache is None:
+            yield Finding(
+                "MN-N21",
+                "error",
+                subject,
+                f"model {spec.model} would be downloaded from the hub, and multinode_airgap is on",
+                "fill a volume with it and name it as model_cache, give the path of a model inside the image, or set "
+                "HF_ENDPOINT in env to a hub of your own",
+                "spec",
+            )
+        else:
+            yield Finding(
+                "MN-N21",
+                "note",
+                subject,
+                f"HF_HUB_OFFLINE=1 is set: {spec.model} must be in the cache at {spec.model_cache.mount_path} already",
+                "fill it before the rollout, as `hf download --cache-dir` does",
+                "spec",
+            )
+
+
+NOTES = (f01_unchecked_model, f04_unread_files, router_without_frontend, scaled_by_nobody, no_hub_in_an_air_gap)

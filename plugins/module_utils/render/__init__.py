@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import TopologyBinding, WorkloadPlan
-from ansible_collections.dynamo.multinode.plugins.module_utils.render import dynamo, leaderworkerset, podcliqueset
+from ansible_collections.dynamo.multinode.plugins.module_utils.render import dynamo, leaderworkerset, podcliqueset, site
 
 # Every kind of object that any target renders: where removal and leftovers look.
 KINDS = (
@@ -32,7 +32,7 @@ TARGETS = {
 
 def render(plan: WorkloadPlan) -> list[dict[str, Any]]:
     """The objects of one workload, ready for server-side apply. No Namespace, no status."""
-    return TARGETS[plan.api](plan)
+    return [site.placed(item, plan.site.registry) for item in TARGETS[plan.api](plan)]
 
 
 # (apiVersion, kind, namespace, name, path to the number of engines); a map in the path picks a list's item.
@@ -83,8 +83,10 @@ def packed_as_it_is(plan: WorkloadPlan, wanted: Mapping[str, Any], live: Mapping
     that comes or goes later is no reason to replace a served model.
     """
     theirs, ours = _constraint(live), _constraint(wanted)
-    if (theirs is None) == (ours is None) or plan.pack_label is None:
+    if theirs == ours or plan.pack_label is None:
         return None
+    if theirs and ours and theirs.domain != ours.domain:
+        return None  # another level: that is a change of what was asked for
     same = ("apiVersion", "kind")
     for item in render(replace(plan, binding=theirs)):
         if all(item[key] == wanted[key] for key in same) and item["metadata"]["name"] == wanted["metadata"]["name"]:

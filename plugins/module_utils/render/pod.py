@@ -17,11 +17,13 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.names import (
     MANAGED_BY,
     MANAGER,
     WORKLOAD_LABEL,
+    ca_bundle_name,
     channel_name,
     compute_domain_name,
     engine_config_name,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.render import site
 from ansible_collections.dynamo.multinode.plugins.module_utils.render.merge import strategic
 from ansible_collections.dynamo.multinode.plugins.module_utils.render.yaml_text import dump
 
@@ -37,6 +39,7 @@ CONFIG_FOLDER = "/etc/dynamo-multinode/engine"
 CONFIG_FILE = f"{CONFIG_FOLDER}/{CONFIG_KEY}"
 COMPUTE_DOMAIN_API = "resource.nvidia.com/v1beta1"
 CHANNEL = "compute-domain-channel"
+CA_VOLUME = "ca-bundle"
 # What upstream's recipes set for each fabric (examples/ and recipes/ of ai-dynamo/dynamo); the user's own env wins.
 FABRICS: Mapping[str, Mapping[str, str]] = {
     "auto": {},
@@ -116,7 +119,8 @@ def environment(
         derived.append({"name": "HF_HOME", "value": cache.mount_path})
         if cache.read_only:
             # The hub client writes locks and references into its cache unless it is offline.
-            derived.append({"name": "HF_HUB_OFFLINE", "value": "1"})
+            derived.append(site.OFFLINE)
+    derived += site.environment(plan)
     if workload.compilation_cache is not None and component.component.engine:
         for name, folder in BACKENDS[workload.backend].cache_env.items():
             derived.append({"name": name, "value": f"{workload.compilation_cache.mount_path}/{folder}"})
@@ -176,6 +180,9 @@ def volumes(plan: WorkloadPlan, component: ComponentPlan) -> tuple[list[dict[str
             mount["readOnly"] = True
         found.append(volume)
         mounts.append(mount)
+    if site.ca_of(plan.site.registry):
+        found.append({"name": CA_VOLUME, "configMap": {"name": ca_bundle_name(plan.name)}})
+        mounts.append({"name": CA_VOLUME, "mountPath": site.CA_FOLDER, "readOnly": True})
     if component.component.engine_config:
         name = engine_config_name(plan.name, component.name)
         found.append({"name": "engine-config", "configMap": {"name": name}})
@@ -185,7 +192,16 @@ def volumes(plan: WorkloadPlan, component: ComponentPlan) -> tuple[list[dict[str
 
 def companions(plan: WorkloadPlan) -> list[dict[str, Any]]:
     """What the pods need beside them: claims, configuration files, the ComputeDomain."""
-    return [*_claims(plan), *_config_maps(plan), *_compute_domains(plan)]
+    return [*_claims(plan), *_config_maps(plan), *_certificates(plan), *_compute_domains(plan)]
+
+
+def _certificates(plan: WorkloadPlan) -> list[dict[str, Any]]:
+    """The certificates that the pods trust, where the site has its own."""
+    bundle = site.ca_of(plan.site.registry)
+    if not bundle:
+        return []
+    name = metadata(plan, ca_bundle_name(plan.name))
+    return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": {site.CA_KEY: bundle}}]
 
 
 def _claims(plan: WorkloadPlan) -> list[dict[str, Any]]:
