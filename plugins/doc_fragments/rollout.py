@@ -12,7 +12,8 @@ class ModuleDocFragment:
 options:
   wait_stable_seconds:
     description:
-      - Take something for ready only when it has been so for this many seconds without a break. For kinds that flap.
+      - Take something for ready only when it has been so for this many seconds without a break, what has not changed
+        included. For kinds that flap.
     type: int
     default: 0
   result_file:

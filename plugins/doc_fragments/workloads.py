@@ -61,4 +61,22 @@ options:
     description: Consent to delete and recreate what cannot be changed in place, V(never) or V(allow).
     type: str
     default: never
+  registry:
+    description:
+      - Where images come from, with C(mirror) (an address such as C(registry.example:5000/team)), C(pull_secret) and
+        C(ca_bundle) (certificates as PEM text).
+      - Every image of every pod is taken from the mirror, those that C(pod_spec) brings included. The mirror's address
+        takes the place of the registry's host; what names the mirror already stays as it is.
+    type: dict
+    default: {}
+  pod_proxy:
+    description:
+      - By what way containers that download get outside, with C(http), C(https) and C(no_proxy) (a list).
+      - The cluster's services and the API server are excepted always. The pods' own network has to be in C(no_proxy).
+    type: dict
+    default: {}
+  airgap:
+    description: Whether engines are kept from asking a model hub.
+    type: bool
+    default: false
 """

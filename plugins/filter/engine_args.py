@@ -19,12 +19,6 @@ author:
   - dynamo.multinode contributors (@dynamo-multinode)
 positional: component
 options:
-  _input:
-    description:
-      - A workload or a component, as in C(multinode_workloads), or the number of machines of one engine.
-      - Numbers may be text, as surveys deliver them.
-    type: raw
-    required: true
   component:
     description: Name of the component, where a workload has several that run an engine.
     type: str
@@ -49,38 +43,13 @@ options:
     description: Put the command in front. On V(native) the rank may be computed there, in a shell.
     type: bool
     default: false
-  backend:
-    description: V(vllm), V(sglang) or V(trtllm). A workload has its own.
-    type: str
   model:
     description: Hub name or path, for a component or a number. A workload has its own.
     type: str
     default: model
-  gpus_per_node:
-    description: GPUs of each rank, where the component does not say it.
-    type: int
-  strategy:
-    description: V(tensor), V(tensor_pipeline) or V(data), over the component's own.
-    type: str
-  tensor:
-    description: Pins the tensor parallel degree.
-    type: int
-  pipeline:
-    description: Pins the pipeline parallel degree.
-    type: int
-  data:
-    description: Pins the data parallel degree.
-    type: int
-  expert:
-    description: Pins the expert parallel degree.
-    type: int
-  machines:
-    description: The machines, each a C(multinode_node). Where they agree, C(gpus_per_node) follows.
-    type: list
-    elements: dict
-  defaults:
-    description: Merged under a workload, as C(multinode_workload_defaults).
-    type: dict
+extends_documentation_fragment:
+  - dynamo.multinode.engine
+  - dynamo.multinode.engine.degrees
 seealso:
   - plugin: dynamo.multinode.total_gpus
     plugin_type: filter

@@ -16,41 +16,9 @@ description:
 author:
   - dynamo.multinode contributors (@dynamo-multinode)
 positional: gpus_per_node
-options:
-  _input:
-    description:
-      - A component, or a workload, as in C(multinode_workloads), or the number of machines of one engine.
-      - Numbers may be text, as surveys deliver them.
-    type: raw
-    required: true
-  gpus_per_node:
-    description: GPUs of each rank, where the component does not say it.
-    type: int
-  backend:
-    description: V(vllm), V(sglang) or V(trtllm). A workload has its own.
-    type: str
-  strategy:
-    description: V(tensor), V(tensor_pipeline) or V(data), over the component's own.
-    type: str
-  tensor:
-    description: Pins the tensor parallel degree.
-    type: int
-  pipeline:
-    description: Pins the pipeline parallel degree.
-    type: int
-  data:
-    description: Pins the data parallel degree.
-    type: int
-  expert:
-    description: Pins the expert parallel degree.
-    type: int
-  machines:
-    description: The machines, each a C(multinode_node). Where they agree, C(gpus_per_node) follows.
-    type: list
-    elements: dict
-  defaults:
-    description: Merged under a workload, as C(multinode_workload_defaults).
-    type: dict
+extends_documentation_fragment:
+  - dynamo.multinode.engine
+  - dynamo.multinode.engine.degrees
 seealso:
   - plugin: dynamo.multinode.total_gpus
     plugin_type: filter

@@ -18,26 +18,12 @@ author:
   - dynamo.multinode contributors (@dynamo-multinode)
 positional: gpus_per_node
 options:
-  _input:
-    description:
-      - A component, or a workload, as in C(multinode_workloads), or the number of machines of one engine.
-      - Numbers may be text, as surveys deliver them.
-    type: raw
-    required: true
-  gpus_per_node:
-    description: GPUs of each rank, where the component does not say it.
-    type: int
   all_replicas:
     description: Multiply one component by its C(replicas).
     type: bool
     default: false
-  machines:
-    description: The machines, each a C(multinode_node). Where they agree, C(gpus_per_node) follows.
-    type: list
-    elements: dict
-  defaults:
-    description: Merged under a workload, as C(multinode_workload_defaults).
-    type: dict
+extends_documentation_fragment:
+  - dynamo.multinode.engine
 seealso:
   - plugin: dynamo.multinode.parallelism
     plugin_type: filter

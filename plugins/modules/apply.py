@@ -47,13 +47,31 @@ options:
       - The objects, as Kubernetes has them, each with C(apiVersion), C(kind) and C(metadata.name).
       - Objects of namespaced kinds without C(metadata.namespace) are in the namespace C(default).
       - C(stringData) of a Secret is sent as C(data); C(status) is not sent.
+      - Needed, unless O(chart_crds) is given.
     type: list
     elements: dict
-    required: true
+  chart_crds:
+    description:
+      - A helm chart on this machine, an archive or a folder. The definitions in its C(crds) are applied.
+      - helm itself installs these once, and never brings them to a newer version.
+      - Those of subcharts are among them where the chart's conditions and tags enable the subchart.
+      - They are marked with C(helm.sh/resource-policy=keep), so that no version of the chart takes them along.
+      - Fields that others have set in them, helm above all, are taken over.
+    type: path
+  chart_values:
+    description: The values that the chart gets, for the conditions of its subcharts.
+    type: dict
+    default: {}
+  kinds_may_be_missing:
+    description:
+      - In check mode, report objects whose kind is not served as C(would_create); an earlier step would define it.
+    type: bool
+    default: false
   state:
     description:
       - V(present) applies the objects.
-      - V(absent) deletes those that exist, in the reverse order; of each object only what names it is read.
+      - V(absent) deletes those that exist, in the reverse order, but namespaces last; of each object only what names it
+        is read.
     type: str
     choices: [present, absent]
     default: present
@@ -130,6 +148,11 @@ EXAMPLES = r"""
     wait: true
     wait_timeout: 600
 
+- name: The definitions of a chart, before helm runs with skip_crds
+  dynamo.multinode.apply:
+    chart_crds: charts/lws-0.8.0.tgz
+    wait: true
+
 - name: A queue that nobody needs any more
   dynamo.multinode.apply:
     state: absent
@@ -184,6 +207,12 @@ objects:
     generic:
       description: Whether it was judged by generic rules, because its kind has none of its own.
       type: bool
+generic_kinds:
+  description: The kinds that were judged by generic rules, because they have none of their own here.
+  returned: when there are any
+  type: list
+  elements: str
+  sample: ["Widget (example.com/v1)"]
 summary:
   description: How many objects there are by what became of them.
   returned: always, except when the cluster could not be asked at all
@@ -204,29 +233,53 @@ requests:
   sample: 4
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.dynamo.multinode.plugins.module_utils.charts import BadChart, chart_crds
+from ansible_collections.dynamo.multinode.plugins.module_utils.discreet import Discreet
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import objects
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import AUTH_ARGS, Client, KubeError
 
 
+def _wanted(params: dict[str, Any]) -> dict[str, Any]:
+    """The options with the objects that a chart stands for."""
+    if not params["chart_crds"]:
+        return params
+    later = (params["_slice"] or {}).get("state")
+    crds = [] if later else chart_crds(params["chart_crds"], params["chart_values"])
+    return {**params, "objects": crds, "force_conflicts": True}
+
+
+class _Module(Discreet, AnsibleModule):
+    """Tells no values of Secrets."""
+
+
 def main() -> None:
-    module = AnsibleModule(
+    module = _Module(
         argument_spec={
             **AUTH_ARGS,
             **objects.ROLLOUT_ARGS,
-            "objects": {"type": "list", "elements": "dict", "required": True},
+            "objects": {"type": "list", "elements": "dict"},
+            "chart_crds": {"type": "path"},
+            "chart_values": {"type": "dict", "default": {}},
+            "kinds_may_be_missing": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 300},
         },
+        required_one_of=[("objects", "chart_crds")],
+        mutually_exclusive=[("objects", "chart_crds")],
         supports_check_mode=True,
     )
     objects.store_what_is_complete(module)
     if module.params["prune"] and not module.params["applyset"]:
         module.fail_json(msg="prune: needs applyset, the set to prune within")
+    if module.params["chart_crds"] and module.params["state"] == "absent":
+        module.fail_json(msg="chart_crds: can only be applied; to delete definitions, name them in objects")
     try:
-        answer = objects.ensure(Client.from_params(module.params), module.params, check=module.check_mode)
-    except KubeError as error:
+        answer = objects.ensure(Client.from_params(module.params), _wanted(module.params), check=module.check_mode)
+    except (KubeError, BadChart) as error:
         module.fail_json(msg=str(error))
     answer.exit(module)
 

@@ -48,14 +48,17 @@ options:
       block: topology.kubernetes.io/block
       rack: topology.kubernetes.io/rack
   components:
-    description: Components to decide about.
+    description:
+      - Components to decide about, in this order. Each is decided on the cluster as those before it leave it.
+      - For the whole platform see O(platform).
     type: list
     elements: dict
     default: []
     suboptions:
       name:
         description:
-          - V(volcano), V(lws), or any other name of a chart.
+          - V(gpu_operator), V(network_operator), V(kai_scheduler), V(grove), V(volcano), V(lws), V(dynamo_platform), or
+            any other name of a chart.
           - Of what the matrix and the readiness probes do not know, versions and Deployments alone are judged.
         type: str
         required: true
@@ -79,31 +82,99 @@ options:
         type: str
         default: ''
       namespace:
-        description: Namespace of the helm release.
+        description: Namespace of the helm release. Empty takes that of our release, else upstream's.
         type: str
         default: ''
       release:
-        description: Name of the helm release.
+        description: Name of the helm release. Empty takes that of our release, else upstream's.
         type: str
         default: ''
       chart:
         description:
-          - Chart reference as helm takes it.
+          - Chart reference as helm takes it. Empty takes upstream's.
           - Of a local archive or folder the chart's own name and version are read.
         type: str
         default: ''
+      chart_repo:
+        description: URL of the repository of a chart that is given by its name. Empty takes upstream's for its chart.
+        type: str
+        default: ''
       values:
-        description: Values for the chart, as they would be given to helm.
+        description: Values for the chart, as they would be given to helm. They go over ours.
+        type: dict
+        default: {}
+      settings:
+        description: The component's own settings, such as the driver of the GPU operator. Unknown ones are errors.
         type: dict
         default: {}
       remove_crds:
         description: Whether a removal includes the custom resource definitions, and with them everybody's objects.
         type: bool
         default: false
+      planned:
+        description:
+          - Whether this is a step of a path from version to version, which has judged the way.
+          - Paths are planned by M(dynamo.multinode.platform_path).
+        type: bool
+        default: false
+  platform:
+    description:
+      - The variable C(multinode_platform) as it is, one block per component; decides about all known components.
+      - They come in the order of installation, or with O(platform_state=absent) in that of removal.
+      - A component of the orchestrator that the cluster does not run is skipped, unless its block insists.
+      - Unknown keys and wrong values are errors, all at once.
+    type: dict
+  platform_state:
+    description: Whether the components of O(platform) are to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  remove_crds:
+    description: As the option of the same name of O(components), for all of O(platform) when they are removed.
+    type: bool
+    default: false
+  orchestrator:
+    description:
+      - Which stack the cluster is to run. With O(platform), V(auto) takes the one that is there, and
+        RV(question) asks where there is none, or both.
+    type: str
+    choices: [auto, grove, lws]
+    default: auto
+  scheduler:
+    description: Which scheduler is to place the gangs.
+    type: str
+    choices: [auto, kai, volcano, default]
+    default: auto
+  workload_api:
+    description: Which objects the workloads are to become.
+    type: str
+    choices: [auto, dynamo, native]
+    default: auto
+  dynamo_version:
+    description: The Dynamo version whose set of versions is the default of all components. Empty takes the matrix's.
+    type: str
+    default: ''
+  registry:
+    description: The variable C(multinode_registry), where images are pulled from.
+    type: dict
+  pod_proxy:
+    description: The variable C(multinode_proxy), how operators reach outside.
+    type: dict
+  airgap:
+    description: Whether nothing may be downloaded, so that a chart which is not a local archive or folder is refused.
+    type: bool
+    default: false
   wait_for:
     description:
-      - Names of components that must be ready.
+      - Names of components that must be ready; V(all) stands for those that are asked for.
       - Not waited for is a component of O(components) whose decision is to install, upgrade, refuse or skip it first.
+    type: list
+    elements: str
+    default: []
+  wait_except:
+    description:
+      - Objects, as C(Kind/name), that are not waited for although the component reports by them, since they are
+        applied later.
     type: list
     elements: str
     default: []
@@ -145,6 +216,35 @@ options:
         type: str
         choices: [present, absent]
         default: present
+      gangs:
+        description:
+          - Whether gang schedulers are told the topology too, by KAI's Topology and Grove's ClusterTopologyBinding.
+          - V(auto) does so where both are served, Grove looks at them, and nobody else's binding knows a label of ours.
+        type: str
+        choices: [auto, 'yes', 'no']
+        default: 'no'
+      name:
+        description: Name of these two objects.
+        type: str
+        default: dynamo-multinode
+  queues:
+    description: Queues that are to be ours; compare them with the cluster, and say what to apply and to delete.
+    type: dict
+    suboptions:
+      list:
+        description: The queues, as C(multinode_queues) has them.
+        type: list
+        elements: dict
+        default: []
+      state:
+        description: With V(absent) every queue that this collection made is to go.
+        type: str
+        choices: [present, absent]
+        default: present
+      remove_used:
+        description: Whether queues go that hold pods or pod groups.
+        type: bool
+        default: false
 seealso:
   - module: dynamo.multinode.apply
 """
@@ -165,6 +265,13 @@ EXAMPLES = r"""
         release: volcano
     wait_for: [volcano]
   register: found
+
+- name: Decide about the whole platform
+  dynamo.multinode.cluster_info:
+    gather: [nodes, components, queues]
+    platform: "{{ multinode_platform | default({}) }}"
+    orchestrator: lws
+  register: found
 """
 
 RETURN = r"""
@@ -181,7 +288,7 @@ cluster:
       description: API groups and their served versions, preferred first.
       type: dict
     nodes:
-      description: Each node with its GPUs, free GPUs, labels, taints and topology domains.
+      description: Each node with its GPUs, free GPUs, other resources, labels, taints, topology domains and runtime.
       type: list
       elements: dict
     components:
@@ -189,6 +296,14 @@ cluster:
       type: dict
     queues:
       description: Queues of Volcano and of KAI.
+      type: dict
+    kai:
+      description: The label key of KAI's node pools, its shards with pool and staleness grace period, its Topologies.
+      type: dict
+    hardware:
+      description:
+        - What NVIDIA's operators say, in short. Every Node Feature Discovery, the ClusterPolicies, NVIDIADrivers and
+          NicClusterPolicies, the network attachments, and the NICs of machines that offer no RDMA.
       type: dict
     topology_bindings:
       description:
@@ -200,6 +315,9 @@ cluster:
       description: Names of the priority classes.
       type: list
       elements: str
+    priorities:
+      description: Their values by name.
+      type: dict
     unreadable:
       description: What the credentials may not read.
       type: list
@@ -232,8 +350,57 @@ decisions:
       description: Whether the chart is a local archive or folder.
       type: bool
     version_values:
-      description: Values that make the chart run that version, to be merged under the user's.
+      description: Values that make the chart run that version. They are among C(values).
       type: dict
+    namespace:
+      description: Namespace of the release, chosen or found.
+      type: str
+    release_name:
+      description: Name of the release.
+      type: str
+    chart:
+      description: Chart to be given to helm.
+      type: str
+    chart_repo:
+      description: Its repository, if it has one.
+      type: str
+    chart_version:
+      description: The version as the chart has it.
+      type: str
+    values:
+      description: The final chart values, with what looks like a secret replaced by C(***).
+      type: dict
+    values_ours:
+      description:
+        - The same without the user's own, which go over them, and with other secrets than the user and password of
+          URLs, which are C(***) here too.
+        - P(dynamo.multinode.with_credentials#filter) puts these back.
+      type: dict
+    objects:
+      description: Custom resources to be applied once the component is ready; URLs as in C(values_ours).
+      type: list
+      elements: dict
+    waves:
+      description: The same in one or two lots; kinds of the second are defined by what the first brings.
+      type: list
+      elements: list
+    objects_differ:
+      description: Whether helm has nothing to do, and some of C(objects) are not as they should be.
+      type: bool
+    stale:
+      description: References to such objects that were applied before, and are no longer asked for.
+      type: list
+      elements: dict
+    operator_runs:
+      description: Whether the component was ready before anything was done, and takes the finalizers off C(stale).
+      type: bool
+    keep:
+      description: Definitions of the deployed release, with the annotation that makes an upgrade leave them.
+      type: list
+      elements: dict
+    todo:
+      description: Whether anything is to be done, or is wrong.
+      type: bool
     findings:
       description: What is wrong; C(waived) holds the reason of a waiver, or nothing.
       type: list
@@ -242,12 +409,18 @@ decisions:
       description: The errors among C(findings) that nobody waived, as sentences.
       type: list
       elements: str
+    pairs:
+      description:
+        - Those of RV(findings) that this component has a part in, each with C(line), to be shown, and C(failing), the
+          same as a sentence where it is an error that nobody waived.
+      type: list
+      elements: dict
     apply:
       description: Objects to be applied before helm runs.
       type: list
       elements: dict
     recover:
-      description: Helm's records of interrupted runs, to be deleted before helm runs.
+      description: Helm's records of interrupted runs, and Jobs of their hooks, to be deleted before helm runs.
       type: list
       elements: dict
     uninstall:
@@ -256,10 +429,43 @@ decisions:
     release:
       description: Name and namespace of the release that is to be uninstalled.
       type: dict
-    delete:
-      description: References to the objects that are to be deleted after helm ran.
+    first:
+      description: References to the objects that are to be deleted, and gone, before helm runs, in this order.
       type: list
       elements: dict
+    delete:
+      description: References to the objects that are to be deleted after helm ran, in lots, one after the other.
+      type: list
+      elements: list
+todo:
+  description: The names of the components for which something is to be done, in order.
+  returned: always
+  type: list
+  elements: str
+lines:
+  description: All decisions and findings, to be shown.
+  returned: always
+  type: list
+  elements: str
+failing:
+  description: Everything that forbids going on, as sentences; RV(question) among it.
+  returned: always
+  type: list
+  elements: str
+findings:
+  description: What is wrong with the versions of the components together, as in RV(decisions).
+  returned: always
+  type: list
+  elements: dict
+orchestrator:
+  description:
+    - The stack that the cluster is to run; with O(platform) and O(orchestrator=auto) the one that is there, or nothing.
+  returned: always
+  type: str
+question:
+  description: What the user has to say where the cluster does not.
+  returned: always
+  type: str
 topology:
   description: With O(topology), what to apply.
   returned: when O(topology) is given
@@ -272,12 +478,52 @@ topology:
     written:
       description: How many labels they add or change.
       type: int
+    gang_objects:
+      description: Topology and ClusterTopologyBinding for M(dynamo.multinode.apply).
+      type: list
+      elements: dict
+    gang_delete:
+      description: References to those of ours that are to go.
+      type: list
+      elements: dict
     findings:
       description: As in RV(decisions).
       type: list
       elements: dict
+    failing:
+      description: The errors among them that nobody waived, as sentences.
+      type: list
+      elements: str
     lines:
       description: The findings, to be shown.
+      type: list
+      elements: str
+queues:
+  description: With O(queues), what to apply and to delete.
+  returned: when O(queues) is given
+  type: dict
+  contains:
+    scheduler:
+      description: Whose queues they are, V(kai) or V(volcano); empty when none is asked for.
+      type: str
+    layers:
+      description: Lists of objects for M(dynamo.multinode.apply), parents before what is below them.
+      type: list
+      elements: list
+    delete:
+      description: Lists of references, leaves before what is above them.
+      type: list
+      elements: list
+    findings:
+      description: As in RV(decisions).
+      type: list
+      elements: dict
+    failing:
+      description: The errors among them that nobody waived, as sentences.
+      type: list
+      elements: str
+    lines:
+      description: What is asked for and the findings, to be shown.
       type: list
       elements: str
 waited:
@@ -292,29 +538,21 @@ requests:
 """
 
 import copy
-import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
-from ansible_collections.dynamo.multinode.plugins.module_utils import topology as topology_rules
-from ansible_collections.dynamo.multinode.plugins.module_utils.charts import BadChart, chart_meta
-from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
-from ansible_collections.dynamo.multinode.plugins.module_utils.forecast import after
+from ansible_collections.dynamo.multinode.plugins.module_utils.charts import BadChart
+from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import hidden, redacted
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import gangs_asked
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import AUTH_ARGS, Client, KubeError
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import (
-    GATHER,
-    LEVELS,
-    collect,
-    published,
-)
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.health import wait_ready
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import namespace_foreign
-from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY, MANAGER
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.decisions import Decided, asked_of, decide_all
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import GATHER, LEVELS, collect, published
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.health import Waited, wait_ready
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import SpecError
 
 READY_NOW = ("none", "adopt")
-HELM_OPTIONS = ("kubeconfig", "context", "host", "ca_cert", "validate_certs", "api_key")
 
 
 def arguments() -> dict[str, Any]:
@@ -327,166 +565,129 @@ def arguments() -> dict[str, Any]:
         "namespace": {"type": "str", "default": ""},
         "release": {"type": "str", "default": ""},
         "chart": {"type": "str", "default": ""},
+        "chart_repo": {"type": "str", "default": ""},
         "values": {"type": "dict", "default": {}},
+        "settings": {"type": "dict", "default": {}},
         "remove_crds": {"type": "bool", "default": False},
+        "planned": {"type": "bool", "default": False},
     }
     waiver = {"id": {"type": "str", "required": True}, "reason": {"type": "str"}, "until": {"type": "str"}}
-    machines = {
-        "machines": {"type": "list", "elements": "dict", "default": []},
-        "write": {"type": "bool", "default": False},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    }
     return {
         **copy.deepcopy(AUTH_ARGS),
         "gather": {"type": "list", "elements": "str", "choices": list(GATHER), "default": list(GATHER)},
         "topology_levels": {"type": "dict", "default": dict(LEVELS)},
         "components": {"type": "list", "elements": "dict", "default": [], "options": component},
+        "platform": {"type": "dict"},
+        "platform_state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "remove_crds": {"type": "bool", "default": False},
+        "orchestrator": {"type": "str", "choices": ["auto", "grove", "lws"], "default": "auto"},
+        "scheduler": {"type": "str", "choices": ["auto", "kai", "volcano", "default"], "default": "auto"},
+        "workload_api": {"type": "str", "choices": ["auto", "dynamo", "native"], "default": "auto"},
+        "dynamo_version": {"type": "str", "default": ""},
+        "registry": {"type": "dict"},
+        "pod_proxy": {"type": "dict"},
+        "airgap": {"type": "bool", "default": False},
         "wait_for": {"type": "list", "elements": "str", "default": []},
+        "wait_except": {"type": "list", "elements": "str", "default": []},
         "wait_timeout": {"type": "int", "default": 300},
         "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
-        "topology": {"type": "dict", "options": machines},
+        "topology": {"type": "dict", "options": copy.deepcopy(gangs_asked.TOPOLOGY)},
+        "queues": {"type": "dict", "options": copy.deepcopy(gangs_asked.QUEUES)},
     }
 
 
-def decide(client: Client, module: AnsibleModule, found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """One decision per component that was asked for, as plain data for a role."""
-    decisions = {}
-    today = datetime.date.today().isoformat()
-    for asked in module.params["components"]:
-        name = asked["name"]
-        entry = dict(found["components"].get(name) or absent_entry())
-        absent = asked["state"] == "absent"
-        record = entry.get("record")
-        if not absent and asked["namespace"]:
-            namespace = client.get("v1", "Namespace", asked["namespace"])
-            labels = (namespace or {}).get("metadata", {}).get("labels") or {}
-            entry["namespace_ours"] = namespace is None or labels.get(MANAGED_BY) == MANAGER
-        if absent and record and record.get("namespace_created"):
-            entry["namespace_foreign"] = namespace_foreign(
-                client, str(record["namespace"]), record, entry.get("release_hooks") or []
-            )
-        meta = None if absent or asked["mode"] == "skip" else chart_meta(asked["chart"])
-        wanted = components.Wanted(
-            name=name,
-            mode=asked["mode"],
-            state=asked["state"],
-            version=asked["version"],
-            namespace=asked["namespace"],
-            release=asked["release"],
-            values=asked["values"],
-            chart_meta=meta,
-            remove_crds=asked["remove_crds"],
-        )
-        decision = components.decide(wanted, entry, found["kubernetes"])
-        judged = components.waived(decision.findings, module.params["waivers"], today)
-        failing = [
-            f"{finding.id} {finding.message}. {finding.remedy}"
-            for finding, reason in judged
-            if finding.severity == "error" and (reason is None or decision.action == "refuse")
-        ]
-        if decision.uninstall or decision.action in ("install", "upgrade"):
-            failing += helm_cannot(module.params)
-        decisions[name] = {
-            "action": decision.action,
-            "why": decision.why,
-            "lines": [decision.why, *[_line(finding, reason) for finding, reason in judged]],
-            "version": decision.version,
-            "version_values": dict(decision.version_values),
-            "archive": meta is not None,
-            "findings": [{**finding.to_dict(), "waived": reason} for finding, reason in judged],
-            "failing": failing,
-            "apply": components.apply_objects(decision),
-            "recover": [
-                {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret, "namespace": namespace}}
-                for namespace, secret in decision.recover
-            ],
-            "uninstall": decision.uninstall,
-            "release": {"name": entry.get("release"), "namespace": entry.get("namespace")},
-            "delete": components.delete_objects(decision, record),
-        }
-    return decisions
-
-
-def helm_cannot(params: Mapping[str, Any]) -> list[str]:
-    """Credentials that were given, and that kubernetes.core.helm has no option for: it would run as somebody else."""
-    given = sorted(name for name in AUTH_ARGS if params.get(name) and name not in HELM_OPTIONS)
-    return [f"helm cannot be given {name}: put it into the kubeconfig" for name in given]
-
-
-def _line(finding: Finding, reason: str | None) -> str:
-    return f"{'waived (' + reason + ') ' if reason else ''}{finding}"
-
-
-def absent_entry() -> dict[str, Any]:
-    """What facts() says of a component that is not there."""
-    return {"present": False, "source": None, "record": None, "others": [], "release_secrets": []}
+def _theirs(entry: Mapping[str, Any]) -> bool:
+    """Whether somebody else's component is there, about which nothing is decided here."""
+    return bool(entry.get("present")) and not components.provisioned(entry)
 
 
 def waiting(
-    client: Client, module: AnsibleModule, found: Mapping[str, Any], decisions: Mapping[str, Mapping[str, Any]]
+    client: Client, module: AnsibleModule, found: Mapping[str, Any], asked: Sequence[components.Asked], done: Decided
 ) -> list[str]:
     """Wait for what is there; fails the module when it does not become ready in time."""
+    names = module.params["wait_for"]
+    if "all" in names:
+        names = [one.name for one in asked]
     wanted = {}
-    adopted = set()
-    namespaces = {asked["name"]: asked["namespace"] for asked in module.params["components"]}
-    for name in module.params["wait_for"]:
-        decision = decisions.get(name)
+    for name in names:
+        decision = done.decisions.get(name)
         if decision is not None and (decision["action"] not in READY_NOW or decision["failing"]):
             continue
         entry = found["components"].get(name) or {}
-        wanted[name] = str(entry.get("namespace") or namespaces.get(name) or "")
-        if decision is not None and decision["action"] == "adopt":
-            adopted.add(name)
+        later = list(module.params["wait_except"])
+        if decision is not None and decision["objects_differ"]:
+            later += [f"{item['kind']}/{item['metadata']['name']}" for item in decision["objects"]]
+        wanted[name] = Waited(
+            namespace=str(entry.get("namespace") or (decision or {}).get("namespace") or ""),
+            # Where nothing was decided here, our record says whose it is
+            adopted=decision["action"] == "adopt" if decision is not None else _theirs(entry),
+            values=entry.get("values") or {},
+            later=tuple(later),
+        )
     if not wanted:
         return []
-    lacks = wait_ready(client, wanted, module.params["wait_timeout"], adopted=adopted)
+    lacks = wait_ready(client, wanted, module.params["wait_timeout"])
     if lacks:
-        lines = [f"{name} in namespace {wanted[name]}: {'; '.join(problems)}" for name, problems in lacks.items()]
+        lines = [
+            f"{name} in namespace {wanted[name].namespace}: {'; '.join(problems)}" for name, problems in lacks.items()
+        ]
         module.fail_json(
             msg=f"not ready after {module.params['wait_timeout']} s: " + " | ".join(lines),
             missing=lacks,
-            decisions=decisions,
+            decisions=done.decisions,
             requests=client.requests,
+            invocation=_invocation(module.params),
         )
     return sorted(wanted)
 
 
+def _invocation(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without the secrets among chart values: an answer is logged."""
+    shown = {name: hidden(value) for name, value in params.items() if name not in AUTH_ARGS or name == "kubeconfig"}
+    return {"module_args": {**shown, **{name: redacted(shown[name]) for name in ("components", "platform")}}}
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=arguments(), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=arguments(), mutually_exclusive=[("components", "platform")], supports_check_mode=True
+    )
     params = module.params
     gather = set(params["gather"])
-    if params["components"] or params["wait_for"]:
+    if params["components"] or params["platform"] is not None or params["wait_for"]:
         gather.add("components")
-    if params["topology"] is not None:
-        gather.add("nodes")
+    gather |= gangs_asked.gather(params)
+    answers: dict[str, Any] = {}
     try:
+        asked = asked_of(params)
         client = Client.from_params(params)
         found = collect(client, params["topology_levels"], sorted(gather))
-        decisions = decide(client, module, found)
-        waited = waiting(client, module, found, decisions)
-    except (KubeError, BadChart) as error:
-        module.fail_json(msg=str(error))
-    cluster = published(found)
-    decided = {asked["name"]: (decisions[asked["name"]]["action"], asked["values"]) for asked in params["components"]}
+        done = decide_all(client, params, asked, found, check=module.check_mode)
+        facts = done.facts
+        if params["queues"] is not None:
+            answers["queues"], facts = gangs_asked.queues(
+                client, params, facts, done.orchestrator, check=module.check_mode
+            )
+        if params["topology"] is not None:
+            answers["topology"], facts = gangs_asked.topologies(client, params, facts)
+        waited = waiting(client, module, found, asked, done)
+    except (KubeError, BadChart, SpecError) as error:
+        module.fail_json(msg=str(error), invocation=_invocation(params))
     result: dict[str, Any] = {
         "changed": False,
-        "cluster": cluster,
-        "cluster_after": after(cluster, decided),
-        "decisions": decisions,
+        "cluster": published(found),
+        "cluster_after": published(facts),
+        "decisions": done.decisions,
+        "todo": done.todo,
+        "lines": done.lines,
+        "failing": done.failing,
+        "findings": done.findings,
+        "orchestrator": done.orchestrator,
+        "question": done.question,
         "waited": waited,
         "requests": client.requests,
+        "invocation": _invocation(params),
+        **answers,
     }
-    if params["topology"] is not None:
-        wanted = params["topology"]
-        labels = topology_rules.labels(
-            wanted["machines"], found["nodes"], params["topology_levels"], write=wanted["write"], state=wanted["state"]
-        )
-        result["topology"] = {
-            "objects": list(labels.objects),
-            "written": labels.written,
-            "findings": [finding.to_dict() for finding in labels.findings],
-            "lines": [labels.why, *[str(finding) for finding in labels.findings]],
-        }
     module.exit_json(**result)
 
 

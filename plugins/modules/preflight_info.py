@@ -174,6 +174,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks import manifest
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+from ansible_collections.dynamo.multinode.plugins.module_utils.discreet import Discreet
 from ansible_collections.dynamo.multinode.plugins.module_utils.manifest_files import SUFFIXES, parse, unpacked
 from ansible_collections.dynamo.multinode.plugins.module_utils.manifest_report import (
     Report,
@@ -183,6 +184,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.manifest_report i
     to_junit,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.report import to_json
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import SpecError
 
 
 def files(paths: Sequence[str]) -> Iterator[str]:
@@ -215,7 +217,7 @@ def read(paths: Sequence[str], base: str) -> tuple[list[tuple[str, Mapping[str, 
 
 
 def check(params: Mapping[str, Any]) -> Report:
-    """Reads, judges, and puts it all into one report. Raises OSError where a path cannot be read."""
+    """Reads, judges, and puts it all into one report. Raises OSError where a path cannot be read, SpecError."""
     objects, findings = read(params["paths"], params["base_dir"] or "")
     objects += [("", one) for given in params["manifests"] for one in unpacked(given)]
     cases = manifest.cases(
@@ -247,9 +249,13 @@ def write(folder: Path, report: Report) -> dict[str, str]:
     return written
 
 
+class _Module(Discreet, AnsibleModule):
+    """Tells no values of Secrets."""
+
+
 def main() -> None:
     waiver = {"id": {"type": "str", "required": True}, "reason": {"type": "str"}, "until": {"type": "str"}}
-    module = AnsibleModule(
+    module = _Module(
         argument_spec={
             "manifests": {"type": "list", "elements": "dict", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
@@ -270,6 +276,8 @@ def main() -> None:
         report = check(module.params)
     except OSError as error:
         module.fail_json(msg=f"paths: {error}")
+    except SpecError as error:
+        module.fail_json(msg=str(error))
     written: dict[str, str] = {}
     if module.params["report_dir"] and not module.check_mode:
         try:

@@ -100,6 +100,12 @@ options:
       - Delete the namespaces of absent workloads, where O(create_namespaces) made them and nothing else is left inside.
     type: bool
     default: false
+  remove_claims:
+    description:
+      - Delete the claims of absent workloads, where C(model_cache.create) made them, and with them what they hold.
+      - One that a workload of O(workloads) mounts stays. So do all that this module did not make.
+    type: bool
+    default: false
   cluster:
     description:
       - What to judge the workloads by instead of the cluster as it is, such as C(cluster_after) of
@@ -244,6 +250,7 @@ def main() -> None:
             "wait_timeout": {"type": "int"},
             "create_namespaces": {"type": "bool", "default": True},
             "remove_namespaces": {"type": "bool", "default": False},
+            "remove_claims": {"type": "bool", "default": False},
             "cluster": {"type": "dict"},
         },
         supports_check_mode=True,

@@ -216,8 +216,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import AUTH_ARGS, Client, KubeError
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import explain, waits
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import Diagnosis, explained, told, waits
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import collect
+from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import leftovers, placement
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.report import Report, build, table, to_json, to_junit
@@ -247,31 +248,37 @@ def survey(client: Client, params: Mapping[str, Any]) -> Report:
         seen,
         engines,
         generated=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        findings=[*causes(fleet, seen, levels), *leftovers(fleet, seen)],
+        findings=[*causes(client, fleet, seen, levels), *leftovers(fleet, seen)],
         levels=levels,
         server=client.host,
         versions=versions(facts),
     )
 
 
-def causes(fleet: FleetPlan, seen: snapshot.Snapshot, levels: Mapping[str, str]) -> list[dict[str, str]]:
+def causes(
+    client: Client, fleet: FleetPlan, seen: snapshot.Snapshot, levels: Mapping[str, str]
+) -> list[dict[str, str]]:
     """Why each workload that is not ready is not."""
     found = []
-    for workload in fleet.workloads:
-        if waits(workload, seen):
-            diagnosis = explain(workload, seen, levels)
-            name = f"{workload.namespace}/{workload.name}"
-            subject = diagnosis.details.get("engine") or name
-            found.append(
-                {
-                    "id": str(diagnosis.details.get("id") or "MN-F90"),
-                    "severity": "error",
-                    "subject": subject,
-                    "workload": name,
-                    "message": diagnosis.cause.replace(f"{subject}: ", "", 1),
-                    "remedy": diagnosis.remedy,
-                }
-            )
+    late = [workload for workload in fleet.workloads if waits(workload, seen)]
+    for workload, diagnosis in zip(late, explained(client, late, seen, levels)):
+        name = f"{workload.namespace}/{workload.name}"
+        number, subject = "MN-F90", name
+        if isinstance(diagnosis, Diagnosis):
+            number, subject = str(diagnosis.details.get("id") or number), diagnosis.details.get("engine") or name
+            message, remedy = diagnosis.cause.replace(f"{subject}: ", "", 1), diagnosis.remedy
+        else:
+            message, remedy = "is not ready", f"the cause could not be looked up: {told(diagnosis)}"
+        found.append(
+            {
+                "id": number,
+                "severity": "error",
+                "subject": subject,
+                "workload": name,
+                "message": message,
+                "remedy": remedy,
+            }
+        )
     return found
 
 
@@ -339,6 +346,7 @@ def main() -> None:
         failures=sentences(report, ("error",)),
         report=files,
         requests=client.requests,
+        invocation=invocation(module.params),
     )
 
 

@@ -156,6 +156,7 @@ problems:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation
 from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import files, render
 from ansible_collections.dynamo.multinode.plugins.module_utils.report_table import plan_table
@@ -218,6 +219,7 @@ def main() -> None:
         "manifests": [item for workload in plan.workloads for item in render(workload)],
         "findings": [finding.to_dict() for finding in plan.findings],
         "failing": [str(finding) for finding in plan.findings if finding.severity == "error"],
+        "invocation": invocation(module.params),
     }
     if module.params["render_dir"]:
         try:

@@ -53,7 +53,7 @@ class SlicedAction(ActionBase):
 
     def _waits(self) -> bool:
         args = self._task.args
-        if self._task.check_mode or args.get("state", "present") != "present":
+        if self._task.check_mode:
             return False
         try:
             return bool(boolean(args.get("wait", self.waits_by_default)))
@@ -61,19 +61,18 @@ class SlicedAction(ActionBase):
             return False
 
     def _in_slices(self, progress: Progress, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        first = self._slice(task_vars, None, 0.0)
-        one = first.pop("_slice", None)
-        if one is None:  # it failed before there was anything to wait for
-            return first
-        started = time.monotonic() - one["elapsed"]
-        self._tell(progress, one)
-        while one["state"]:
-            step = self._slice(task_vars, one["state"], time.monotonic() - started)
-            if "_slice" not in step:
-                return self._broken(first, step)
-            one = step["_slice"]
-            first["requests"] = first.get("requests", 0) + step.get("requests", 0)
-            first["warnings"] = [*first.get("warnings", []), *step.get("warnings", [])]
+        first: dict[str, Any] = {}
+        one: dict[str, Any] = {}
+        started = time.monotonic()
+        while not one or one["state"]:
+            elapsed = time.monotonic() - started if one else 0.0
+            step, last = self._slice(task_vars, one.get("state"), elapsed), one
+            if "_slice" not in step:  # it failed
+                return self._broken(first, step) if last else step
+            one = step.pop("_slice")
+            first = _joined(first, step, whole=bool(last.get("partial")))
+            if not last or one.get("stage") != last.get("stage"):  # its times begin anew
+                started = time.monotonic() - one["elapsed"]
             self._tell(progress, one)
         failure = self.finish(first, progress.settled)
         if not first.get("warnings"):
@@ -97,11 +96,24 @@ class SlicedAction(ActionBase):
     def _broken(self, first: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
         """The wait could not go on: what was applied is told all the same."""
         said = step.get("msg") or "the wait ended without an answer"
-        return {**shrink(first, None), **step, "changed": first.get("changed", False), "failed": True, "msg": said}
+        changed = first.get("changed", False) or step.get("changed", False)
+        return {**shrink(first, None), **step, "changed": changed, "failed": True, "msg": said}
 
     def _tell(self, progress: Progress, one: Mapping[str, Any]) -> None:
-        for line in progress.learn(one["standing"], one["settled"], one["elapsed"]):
+        for line in progress.learn(one["standing"], one["settled"], one["elapsed"], one.get("stage") or ""):
             self._display.display(line)
+
+
+def _joined(first: dict[str, Any], step: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """What is known so far. ``whole``: only what went before anything could be applied, if even that."""
+    if not first:
+        return step
+    told = {
+        "changed": first.get("changed", False) or step.get("changed", False),
+        "requests": first.get("requests", 0) + step.get("requests", 0),
+        "warnings": [*first.get("warnings", []), *step.get("warnings", [])],
+    }
+    return {**first, **(step if whole else {}), **told}
 
 
 def _plain(result: Mapping[str, Any]) -> dict[str, Any]:
