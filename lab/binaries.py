@@ -19,6 +19,8 @@ from lab.progress import Progress
 
 GO_MODULES = Path(__file__).resolve().parent / "go"
 KUBERNETES, ETCD, KWOK, HELM, VOLCANO, LWS = "1.34.4", "3.6.5", "0.7.0", "3.19.2", "1.14.1", "0.8.0"
+# What is upgraded from: its chart has the definition among its templates, where the next one has none
+OLD_LWS = "0.7.0"
 _KUBE_FLAGS = (
     f"-X k8s.io/component-base/version.gitVersion=v{KUBERNETES}"
     f" -X k8s.io/component-base/version.gitMajor={KUBERNETES.split('.')[0]}"
@@ -76,6 +78,13 @@ PROGRAMS = (
     ),
     Program("kwok", KWOK, "sigs.k8s.io/kwok/cmd/kwok", module="kwok", published=download.Published(_KWOK_BINARY)),
     Program("lws", LWS, "sigs.k8s.io/lws/cmd", f"-X sigs.k8s.io/lws/pkg/version.GitVersion=v{LWS}"),
+    Program(
+        f"lws-{OLD_LWS}",
+        OLD_LWS,
+        "sigs.k8s.io/lws/cmd",
+        f"-X sigs.k8s.io/lws/pkg/version.GitVersion=v{OLD_LWS}",
+        module="kwok",
+    ),
     Program("vc-scheduler", VOLCANO, "volcano.sh/volcano/cmd/scheduler"),
     Program("vc-controller-manager", VOLCANO, "volcano.sh/volcano/cmd/controller-manager"),
     Program("vc-webhook-manager", VOLCANO, "volcano.sh/volcano/cmd/webhook-manager"),

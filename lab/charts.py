@@ -30,6 +30,7 @@ class Chart:
     folder: str
     # Values that upstream's release sets before packaging: key -> value
     released: tuple[tuple[str, str], ...] = ()
+    wrapper: str = "controlplane"
 
     @property
     def file(self) -> str:
@@ -46,11 +47,12 @@ CHARTS = (
         (("image_tag_version", f"v{binaries.VOLCANO}"),),
     ),
     Chart("lws", binaries.LWS, f"v{binaries.LWS}", "sigs.k8s.io/lws", "charts/lws"),
+    Chart("lws", binaries.OLD_LWS, f"v{binaries.OLD_LWS}", "sigs.k8s.io/lws", "charts/lws", wrapper="kwok"),
 )
 
 
 def ensure(helm: Path) -> dict[str, Path]:
-    """Every chart's archive: name -> file, from LAB_BIN_DIR, the cache, or packaged now."""
+    """Every chart's archive: name (of a second version: name-version) -> file, found or packaged now."""
     cache = cache_folder() / "charts"
     found = {}
     for chart in CHARTS:
@@ -62,12 +64,12 @@ def ensure(helm: Path) -> dict[str, Path]:
             with locked(cache_folder() / "charts.lock"):
                 if not target.is_file():
                     _package(chart, helm, target)
-        found[chart.name] = target
+        found[chart.name if chart.name not in found else f"{chart.name}-{chart.version}"] = target
     return found
 
 
 def _package(chart: Chart, helm: Path, target: Path) -> None:
-    wrapper = binaries.GO_MODULES / "controlplane"
+    wrapper = binaries.GO_MODULES / chart.wrapper
     go = golang.find(wrapper / "go.mod")
     source = golang.module_folder(go, wrapper, chart.module) / chart.folder
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from lab import certs
+from lab import certs, programs
 from lab.layout import Layout, write_atomically
 from lab.processes import Health, Spec
 
@@ -57,6 +57,12 @@ def egress_socket(layout: Layout, lab_id: str) -> Path:
 def is_bare(state: dict[str, Any]) -> bool:
     """Whether this lab is etcd and an API server only: nothing acts on what is written to it."""
     return bool(state.get("bare"))
+
+
+def kwok_stages() -> list[str]:
+    """KWOK's stages; what our own kubelet runs is none of KWOK's business."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(STAGES.glob("*.yaml"))]
+    return [text.replace("@IMAGES@", programs.IMAGES) for text in texts]
 
 
 def write_configuration(layout: Layout, state: dict[str, Any]) -> None:
@@ -120,7 +126,7 @@ def write_configuration(layout: Layout, state: dict[str, Any]) -> None:
             "podsOnNodeSyncParallelism": 4,
         },
     }
-    stages = [path.read_text(encoding="utf-8") for path in sorted(STAGES.glob("*.yaml"))]
+    stages = kwok_stages()
     files = {
         "egress.yaml": yaml.safe_dump(egress),
         "audit.yaml": yaml.safe_dump(AUDIT_POLICY),
@@ -223,6 +229,8 @@ def specs(layout: Layout, state: dict[str, Any]) -> list[Spec]:
                 f"--service-account-private-key-file={crt / 'service-account.key'}",
                 f"--cluster-signing-cert-file={crt / 'ca.crt'}",
                 f"--cluster-signing-key-file={crt / 'ca.key'}",
+                # On a busy machine the API server may be away for a minute; no machine of a lab is lost by that.
+                "--node-monitor-grace-period=5m",
                 "--kube-api-qps=300",
                 "--kube-api-burst=600",
                 "--profiling=false",

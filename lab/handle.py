@@ -15,10 +15,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from lab import binaries, small_charts
 from lab.layout import CLONE, Layout, read_json
 
 CHART_NAMESPACES = {"volcano": "volcano-system", "lws": "lws-system"}
-AUDIT_SECONDS = 20.0
+CHART_VERSIONS = {"volcano": binaries.VOLCANO, "lws": binaries.LWS}
+AUDIT_SECONDS = 60.0
 
 
 class CommandFailed(Exception):
@@ -54,9 +56,13 @@ class Lab:
     def admin_kubeconfig(self) -> Path:
         return self.layout.admin_kubeconfig
 
-    def chart(self, name: str) -> Path:
-        """The chart ``volcano`` or ``lws`` as an archive."""
-        return next(self.layout.charts.glob(f"{name}-*.tgz"))
+    def chart(self, name: str, version: str = "") -> Path:
+        """The chart ``volcano`` or ``lws`` as an archive, by default of the version that the lab is about."""
+        return self.layout.charts / f"{name}-{version or CHART_VERSIONS[name]}.tgz"
+
+    def standin(self, name: str, version: str | None = None) -> Path:
+        """A chart of ours (lab/standins) as an archive, at its default version or another; needs the upstream data."""
+        return small_charts.package(name, version or "", "", self.layout.charts)
 
     def env(self) -> dict[str, str]:
         """An environment in which kubectl, helm and Ansible's modules talk to this lab as the collection."""
@@ -115,7 +121,7 @@ class Lab:
         """Install or upgrade ``volcano`` or ``lws`` by helm itself, and wait for it; ``values`` as for --set."""
         options = [option for value in values for option in ("--set", value)]
         where = ["--namespace", CHART_NAMESPACES[chart], "--create-namespace"]
-        self.helm("upgrade", "--install", chart, str(self.chart(chart)), *where, *options, "--wait", "--timeout=90s")
+        self.helm("upgrade", "--install", chart, str(self.chart(chart)), *where, *options, "--wait", "--timeout=5m")
 
     def uninstall(self, chart: str) -> None:
         self.helm("uninstall", chart, "--namespace", CHART_NAMESPACES[chart], "--ignore-not-found", "--wait")

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, dynamo.multinode contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kubelet for the few pods that the lab really runs: Volcano's and LWS's.
+"""A kubelet for the few pods that the lab really runs: Volcano's, LWS's, and those of stand-ins (lab/operators).
 
-A pod whose image is one of ``PROGRAMS`` and that a scheduler has bound gets its volumes as files, a token of its own
-ServiceAccount (so the charts' RBAC counts), and its program as a local process; the pod's status follows the process.
-Everything comes from the objects in the cluster; only addresses and ports are the lab's.
+A pod whose image is one of ``programs.IMAGES`` and that a scheduler has bound gets its volumes as files, a token of its
+own ServiceAccount (so the charts' RBAC counts), and its program as a local process; the pod's status follows the
+process. Everything comes from the objects in the cluster; only addresses and ports are the lab's.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from lab.processes import Spec
 if TYPE_CHECKING:
     from lab.supervisor import Supervisor
 
-IMAGE = re.compile(r"(?:^|/)(vc-scheduler|vc-controller-manager|vc-webhook-manager|lws)(?:[:@]|$)")
+IMAGE = re.compile(rf"(?:^|/)({programs.IMAGES})(?:[:@]|$)")
 # A watch event that cannot concern us is thrown away before it is parsed: fleets have thousands of pods.
-HINT = re.compile(rb'"image":"(?:[^"]*/)?(?:vc-scheduler|vc-controller-manager|vc-webhook-manager|lws)[:@"]')
+HINT = re.compile(rf'"image":"(?:[^"]*/)?(?:{programs.IMAGES})[:@"]'.encode())
 TOKEN_SECONDS = 3607
 BUSY_SECONDS, IDLE_SECONDS = 0.15, 2.0
 SERVICES_FRESH_SECONDS = 5.0
@@ -214,7 +214,7 @@ class Kubelet:
             self._supervisor.want(
                 Spec(
                     name=pod.name,
-                    argv=[str(self._layout.bin / pod.program), *pod.launch.args],
+                    argv=pod.launch.argv,
                     env=pod.launch.env,
                     health=pod.launch.health,
                     log=self._layout.logs / f"{_owner(pod.obj)}.log",
@@ -284,14 +284,16 @@ class Kubelet:
 
     def _prepare(self, pod: Pod) -> None:
         with self._lock:
-            if len(self._free) < len(programs.PORTS):
+            wanted = programs.wanted_ports(pod.program)
+            if len(self._free) < len(wanted):
                 raise NotYet("ContainerCreating", "the lab has no more free ports")
-            pod.ports = {name: self._free.pop(0) for name in programs.PORTS}
+            pod.ports = {name: self._free.pop(0) for name in wanted}
         try:
             pod.launch = programs.launch(
                 pod.program,
                 pod.container,
-                namespace=pod.namespace,
+                layout=self._layout,
+                pod=(pod.namespace, pod.name),
                 ports=pod.ports,
                 kubeconfig=pod.folder / "kubeconfig",
                 local=lambda path: self.local_path(pod, path),

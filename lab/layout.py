@@ -80,6 +80,8 @@ class Layout:
         self.bin = root / "bin"
         self.charts = root / "charts"
         self.pods = root / "pods"
+        # A link to upstream's definitions, for the stand-ins of operators that bring their own
+        self.upstream = root / "upstream"
         self.state_file = root / "state.json"
         self.run_file = root / "run.json"
         self.audit_log = self.logs / "audit.log"

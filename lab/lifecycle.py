@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from lab import binaries, certs, charts, controlplane, fleet, ports, processes
+from lab import binaries, certs, charts, controlplane, fleet, ports, processes, small_charts
 from lab.errors import LabError
 from lab.kube import Api, ApiError
 from lab.layout import CLONE, Layout, locked, read_json, write_atomically
@@ -60,6 +60,7 @@ def up(layout: Layout, inventory: Path, nodes: int | None) -> None:
         state = _start(layout, programs, charted)
         api = Api(controlplane.server(state["ports"]), layout.certs, "admin")
         _wait(layout, "kube-apiserver", api.ready, started)
+        _standins(layout)
         found, levels = reader.machines()
         if nodes is not None:
             found = fleet.resize(found, nodes)
@@ -112,6 +113,17 @@ def _start(
     return state
 
 
+def _standins(layout: Layout) -> None:
+    """Charts of ours in place of those that cannot be had, where upstream's definitions are; else none are left."""
+    data = small_charts.upstream()
+    if data is None:
+        layout.upstream.unlink(missing_ok=True)
+        return
+    _link(layout.upstream, data)
+    _link(layout.root / "definitions.json", small_charts.definitions("dynamo"))
+    small_charts.ensure(layout.charts)
+
+
 def _version(layout: Layout, state: dict[str, Any]) -> str:
     """A digest of everything that a running supervisor would have to be started again for."""
     digest = hashlib.sha256()
@@ -119,10 +131,7 @@ def _version(layout: Layout, state: dict[str, Any]) -> str:
         digest.update(repr(spec.argv).encode())
     # Which programs, not where they are: a lab in use is not to be restarted because somebody names another folder.
     digest.update(repr([binaries.cached_path(program).parent.name for program in binaries.PROGRAMS]).encode())
-    for text in (
-        controlplane.AUDIT_POLICY,
-        *(path.read_text("utf-8") for path in sorted(controlplane.STAGES.iterdir())),
-    ):
+    for text in (controlplane.AUDIT_POLICY, *controlplane.kwok_stages()):
         digest.update(repr(text).encode())
     return digest.hexdigest()[:16]
 

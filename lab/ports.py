@@ -38,10 +38,9 @@ def ensure(root: Path, remembered: dict[str, Any] | None) -> dict[str, Any]:
     """
     registry_file = cache_folder() / "ports.json"
     with locked(cache_folder() / "ports.lock"):
+        # A lab that is being started has its folder, but no state yet; a purged one has neither
         registry = {
-            path: block
-            for path, block in read_json(registry_file).items()
-            if path != str(root) and (Path(path) / "state.json").is_file()
+            path: block for path, block in read_json(registry_file).items() if path != str(root) and Path(path).is_dir()
         }
         if remembered and remembered.get("first") not in registry.values() and _block_free(remembered["first"]):
             ports = remembered

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,14 @@ import yaml
 
 from lab.certs import Authority, kubeconfig, pem
 from lab.kube import MERGE, Api, ApiError
-from lab.layout import write_atomically
+from lab.layout import CLONE, Layout, write_atomically
+from lab.operators import MODULES
 from lab.processes import Health
 
 PORTS = ("serve", "health", "metrics")
+BINARIES = ("vc-scheduler", "vc-controller-manager", "vc-webhook-manager", "lws")
+# The last segments of the images whose pods the lab runs, as a regular expression that Go, jq and Python agree on
+IMAGES = "|".join((*BINARIES, *MODULES))
 LOUDEST = 3  # Volcano logs every cycle in full above this
 
 
@@ -28,24 +33,30 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class Launch:
-    """Arguments and environment of one process, and where its container's ports are on this machine."""
+    """One process, and where its container's ports are on this machine. ``argv`` begins with the program."""
 
-    args: list[str]
+    argv: list[str]
     env: dict[str, str]
     health: Health
     container_ports: dict[str, int]
+
+
+def wanted_ports(program: str) -> tuple[str, ...]:
+    """Which ports the program needs here: a stand-in has one for everything."""
+    return PORTS if program in BINARIES else PORTS[:1]
 
 
 def launch(
     program: str,
     container: dict[str, Any],
     *,
-    namespace: str,
+    layout: Layout,
+    pod: tuple[str, str],
     ports: dict[str, int],
     kubeconfig: Path,
     local: Callable[[str], Path],
 ) -> Launch:
-    """``container`` as a process. ``local``: a path inside the container -> the file here."""
+    """``container`` as a process. ``pod``: its namespace and name. ``local``: a path in it -> the file here."""
     mounts = [mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts", [])]
 
     def rewrite(text: str) -> str:
@@ -60,9 +71,41 @@ def launch(
     }
     env["KUBECONFIG"] = str(kubeconfig)
     args = [rewrite(str(arg)) for arg in container.get("args", []) if not str(arg).startswith("2>")]
+    if program in MODULES:
+        return _standin(program, args, env, container, layout, pod, ports["serve"])
+    binary = str(layout.bin / program)
     if program == "lws":
-        return _lws(args, env, container, namespace, ports, local)
-    return _volcano(program, args, env, ports, kubeconfig)
+        older = layout.bin / f"lws-{str(container.get('image', '')).rpartition(':v')[2]}"
+        binary = str(older if older.is_file() else layout.bin / program)
+        found = _lws(args, env, container, pod[0], ports, local)
+    else:
+        found = _volcano(program, args, env, ports, kubeconfig)
+    return replace(found, argv=[binary, *found.argv])
+
+
+def _standin(
+    program: str,
+    args: list[str],
+    env: dict[str, str],
+    container: dict[str, Any],
+    layout: Layout,
+    pod: tuple[str, str],
+    port: int,
+) -> Launch:
+    """Everything at one port: health, webhooks, and whatever else the container names."""
+    env |= {
+        "PYTHONPATH": str(CLONE),
+        "PYTHONUNBUFFERED": "1",
+        "POD_NAMESPACE": pod[0],
+        "POD_NAME": pod[1],
+        "LAB_PORT": str(port),
+        "LAB_IMAGE": str(container.get("image", "")),
+        "LAB_UPSTREAM": str(layout.upstream),
+        "LAB_DEFINITIONS": str(layout.root / "definitions.json"),
+    }
+    named = {str(key): port for item in container.get("ports", []) for key in (item["containerPort"], item.get("name"))}
+    argv = [sys.executable, "-m", "lab.operators", program, *args]
+    return Launch(argv, env, Health(port, "/readyz", "https"), named)
 
 
 def _volcano(program: str, args: list[str], env: dict[str, str], ports: dict[str, int], config: Path) -> Launch:
