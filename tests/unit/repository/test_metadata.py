@@ -22,7 +22,7 @@ CERTIFIED_TAGS = {
     *("ai", "application", "cloud", "database", "eda", "infrastructure", "linux", "monitoring", "networking"),
     *("security", "storage", "tools", "windows"),
 }
-LOCKS = ("requirements-dev", "tools/requirements/importer", "tools/requirements/collections")
+LOCKS = ("requirements-dev", *(f"tools/requirements/{name}" for name in ("importer", "oldest", "collections")))
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

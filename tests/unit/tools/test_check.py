@@ -85,12 +85,51 @@ def test_the_summary_gives_reasons_and_ends_with_the_counts() -> None:
     assert lines[-1] == "1 passed, 1 failed, 8 skipped"
 
 
+def test_the_summary_says_what_tests_have_measured() -> None:
+    timed = Case("t", "passed", measured=("site.yml, first run: 41.0 s",))
+    assert "    site.yml, first run: 41.0 s" in summary([Result("x", (timed,), 1)], [])
+
+
 def test_all_stages_run_though_one_fails() -> None:
     said: list[str] = []
     assert run_all([stage("first", "failed", 1), stage("second", "skipped", 0)], said.append) == 1
     assert said[-1] == "2 passed, 1 failed, 1 skipped"
     assert any(line.startswith("[2 of 2] second: ok") for line in said)
     assert any("the closing line" in line for line in said), "the log's end is shown for what failed"
+
+
+MEETS_ANOTHER = """
+import sys, time
+from pathlib import Path
+from tools.results import Case, write_junit
+results, mine, other = map(Path, sys.argv[1:4])
+mine.touch()
+deadline = time.monotonic() + float(sys.argv[4])
+while not other.exists() and time.monotonic() < deadline:
+    time.sleep(0.01)
+met = other.exists()
+write_junit(results, "x", [Case("meets", "passed" if met else "failed", "the other was not there")])
+sys.exit(not met)
+"""
+
+
+def meeting(name: str, other: str, patience: float, *, shares: bool) -> Stage:
+    paths = (str(check.RESULTS / f"{name}.xml"), str(check.ROOT / name), str(check.ROOT / other))
+    return Stage(name, ("-c", MEETS_ANOTHER, *paths, str(patience)), shares)
+
+
+def test_stages_that_share_run_beside_each_other_and_others_alone() -> None:
+    said: list[str] = []
+    # The first two would wait long for each other; the third must not meet the fourth
+    stages = [
+        meeting("a", "b", 60, shares=True),
+        meeting("b", "a", 60, shares=True),
+        meeting("alone", "d", 0.5, shares=False),
+        meeting("d", "nobody", 0, shares=True),
+    ]
+    assert run_all(stages, said.append) == 1
+    verdicts = [(line.split()[0], line.split()[-1]) for line in said if line.endswith((" ok", " FAILED"))]
+    assert verdicts == [("a", "ok"), ("b", "ok"), ("alone", "FAILED"), ("d", "FAILED")]
 
 
 def test_passed_stages_give_success() -> None:
@@ -111,6 +150,24 @@ def test_a_stage_beyond_its_limit_is_stopped_with_its_children(monkeypatch: pyte
     result = check.run_stage(Stage("x", ("-c", outer)), "1 of 1", said.append, limit=0.5)
     assert result.problem.startswith("stopped after")
     assert len(said) > 1, "it says that it is still there"
+
+
+def test_a_stage_that_is_stopped_leaves_no_lab_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Labs outlive who started them. Those that were there before, and the demo's, are somebody's."""
+
+    def make(name: str) -> None:
+        (tmp_path / ".lab" / name).mkdir(parents=True)
+        (tmp_path / ".lab" / name / "state.json").write_text("{}")
+
+    make("mine")
+    taken: list[str] = []
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    monkeypatch.setattr(check, "take_down", taken.extend)
+    running = check.Running(Stage("x", ("-c", "import time; time.sleep(600)")), "1 of 1", lambda line: None)
+    make("t-1")
+    make("demo")
+    running.stop()
+    assert taken == ["t-1"]
 
 
 def test_an_unknown_stage_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,14 @@ def test_reads_what_pytest_writes(tmp_path: Path) -> None:
         ("tests.x::test_list", "failed", "2 errors: first"),
         ("tests.y", "failed", "collection failure"),
     ]
+
+
+def test_reads_what_a_test_measured(tmp_path: Path) -> None:
+    (tmp_path / "test_x.py").write_text("def test_ok(record_property):\n    record_property('a run', '3.1 s')\n")
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    subprocess.run([*argv, f"--junitxml={tmp_path / 'x.xml'}"], cwd=tmp_path, check=True, capture_output=True)
+    (case,) = read_junit(tmp_path / "x.xml")
+    assert (case.outcome, case.measured) == ("passed", ("a run: 3.1 s",))
 
 
 @pytest.mark.parametrize(("cases", "code"), [(CASES, 1), (CASES[::2], 0), ((), 1)])

@@ -23,7 +23,7 @@ def test_every_variable_that_a_role_reads_is_on_the_page() -> None:
 
 
 def test_every_variable_on_the_page_is_read_by_a_role_or_playbook() -> None:
-    files = [*(ROOT / "roles").glob("*/defaults/main.yml"), *(ROOT / "playbooks").glob("*.yml")]
+    files = [*(ROOT / "roles").glob("*/defaults/main.yml"), *(ROOT / "playbooks").rglob("*.yml")]
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     assert [name for name, *_ in REST if name not in text] == []
 

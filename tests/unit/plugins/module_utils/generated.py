@@ -87,6 +87,7 @@ ENV_LIST = st.lists(
 )
 KINDS: Mapping[str, Callable[[Field], Value]] = {
     "string": lambda entry: st.sampled_from(["x", "some text", "n"]),
+    "certificates": lambda entry: st.just("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
     "choice": lambda entry: st.sampled_from(entry.choices),
     "int": lambda entry: survey(st.integers(max(1, entry.minimum), min(entry.maximum, 4))),
     "number": lambda entry: st.sampled_from([405, 1.5, "0.6"]),

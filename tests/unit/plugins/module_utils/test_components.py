@@ -10,7 +10,9 @@ import json
 
 import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 from ansible_collections.dynamo.multinode.plugins.module_utils.components import Wanted, decide
+from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems import SpecError
 
 KUBERNETES = "v1.34.4"
 GANG = {"gangSchedulingManagement": {"schedulerProvider": "volcano"}}
@@ -111,7 +113,11 @@ def test_ours_as_asked_is_left_alone():
     [
         ({"version": "0.9.0"}, {}, "0.8.0 is deployed, 0.9.0 is asked for"),
         ({"values": {**GANG, "replicaCount": 2}}, {}, "its values differ"),
-        ({}, {"release_status": "failed"}, "its release is failed"),
+        (
+            {},
+            {"release_status": "failed", "release_secrets": [secret("deployed"), secret("failed", 2)]},
+            "its release is failed",
+        ),
         ({}, {"values": {"image": {"manager": {"tag": "v0.8.0"}}}}, "its values differ"),  # MN-F32, and it is ours
     ],
 )
@@ -147,7 +153,7 @@ def test_an_interrupted_run_of_ours_is_recovered(status, action):
     found = lws_release(record=record(), release_secrets=[secret("deployed"), secret(status, 2)])
     decision = decide(lws(), {**found, "release_status": status}, KUBERNETES)
     assert decision.action == action
-    assert decision.recover == (("lws-system", "sh.helm.release.v1.lws.v2"),)
+    assert [item["metadata"]["name"] for item in decision.recover] == ["sh.helm.release.v1.lws.v2"]
 
 
 def test_ours_without_its_release_is_installed_again():
@@ -216,7 +222,17 @@ def test_an_lws_that_makes_no_gangs_is_found_with_the_patch_for_its_owner(source
     assert patch in finding.remedy
 
 
-def test_an_lws_that_may_not_make_podgroups_is_found():
+@pytest.mark.parametrize(
+    ("scheduler", "severity"), [("auto", "error"), ("volcano", "error"), ("", "error"), ("kai", "warning")]
+)
+def test_f32_is_no_error_where_another_scheduler_makes_the_gangs(scheduler, severity):
+    """KAI groups LeaderWorkerSets by itself, without LWS's provider."""
+    found = {**lws_release(), "details": {"scheduler_provider": None, "may_create_podgroups": True}}
+    (finding,) = decide(lws(ask=components.Ask(scheduler=scheduler)), found, KUBERNETES).findings
+    assert (finding.id, finding.severity) == ("MN-F32", severity)
+
+
+def test_f33_an_lws_that_may_not_make_podgroups_is_found():
     found = {**lws_release(), "details": {"scheduler_provider": "volcano", "may_create_podgroups": False}}
     assert [item.id for item in decide(lws(), found, KUBERNETES).findings] == ["MN-F33"]
 
@@ -273,6 +289,10 @@ def test_what_cannot_be_read_is_not_guessed():
 # ---- absent ----
 
 
+def kinds(lots):
+    return [[item["kind"] for item in lot] for lot in lots]
+
+
 def test_nothing_of_ours_means_nothing_to_remove():
     decision = decide(lws(state="absent"), lws_release(), KUBERNETES)
     assert decision.action == "none"
@@ -284,25 +304,26 @@ def test_of_an_adopted_one_only_the_record_goes():
     kept = record(origin="adopted", namespace_created=False)
     decision = decide(lws(state="absent", remove_crds=True), lws_release(record=kept), KUBERNETES)
     assert not decision.uninstall
-    assert [item["kind"] for item in components.delete_objects(decision, kept)] == ["ConfigMap"]
+    assert kinds(components.delete_objects(decision, kept)) == [["ConfigMap"]]
 
 
 def test_what_we_provisioned_goes_with_its_namespace_and_keeps_its_definitions():
     decision = decide(lws(state="absent"), lws_release(record=record()), KUBERNETES)
     assert decision.uninstall
-    assert [item["kind"] for item in components.delete_objects(decision, record())] == ["ConfigMap", "Namespace"]
+    assert kinds(components.delete_objects(decision, record())) == [["Namespace"]], "our record goes with it"
 
 
 def test_definitions_go_where_they_are_asked_to():
     decision = decide(lws(state="absent", remove_crds=True), lws_release(record=record()), KUBERNETES)
-    names = [item["metadata"]["name"] for item in components.delete_objects(decision, record())]
-    assert names[-1] == "leaderworkersets.leaderworkerset.x-k8s.io"
+    (lot,) = components.delete_objects(decision, record())
+    assert lot[0]["metadata"]["name"] == "leaderworkersets.leaderworkerset.x-k8s.io"
 
 
-def test_a_namespace_with_something_of_others_stays():
+def test_a_namespace_with_something_of_others_stays_and_our_record_in_it_goes_last():
+    """A run that is killed before has left the record, by which the next one knows what is ours."""
     found = lws_release(record=record(), namespace_foreign=["ConfigMap/theirs"])
-    decision = decide(lws(state="absent"), found, KUBERNETES)
-    assert "Namespace" not in [item["kind"] for item in components.delete_objects(decision, record())]
+    decision = decide(lws(state="absent", remove_crds=True), found, KUBERNETES)
+    assert kinds(components.delete_objects(decision, record())) == [["CustomResourceDefinition"] * 3, ["ConfigMap"]]
     assert "ConfigMap/theirs" in decision.findings[0].message
 
 
@@ -312,12 +333,13 @@ def test_an_interrupted_first_install_is_removed_without_helm(status):
     found = {**lws_release(record=record(), release_objects=[left]), "release_status": status, "revision": 2}
     decision = decide(lws(state="absent"), found, KUBERNETES)
     assert not decision.uninstall
-    gone = components.delete_objects(decision, record())
-    assert gone[0] == left
+    before, gone = components.delete_objects(decision, record())
+    assert before == [left], "what the release names, before its Secrets, which alone name it"
     assert [item["metadata"]["name"] for item in gone if item["kind"] == "Secret"] == [
         "sh.helm.release.v1.lws.v1",
         "sh.helm.release.v1.lws.v2",
     ]
+    assert gone[-1]["kind"] == "Namespace"
 
 
 def test_an_interrupted_upgrade_is_uninstalled_by_helm():
@@ -327,18 +349,26 @@ def test_an_interrupted_upgrade_is_uninstalled_by_helm():
     }
     decision = decide(lws(state="absent"), found, KUBERNETES)
     assert decision.uninstall
-    assert decision.recover == (("lws-system", "sh.helm.release.v1.lws.v2"),)
+    assert [item["metadata"]["name"] for item in decision.recover] == ["sh.helm.release.v1.lws.v2"]
 
 
 # ---- waivers, readiness ----
 
 
 def test_a_waiver_holds_through_its_last_day():
-    finding = components.Finding("MN-F32", "error", "lws", "message", "remedy")
+    finding = Finding("MN-F32", "error", "lws", "message", "remedy")
     waivers = [{"id": "MN-F32", "reason": "told", "until": "2027-01-01"}]
     assert components.waived([finding], waivers, "2027-01-01") == [(finding, "told")]
     assert components.waived([finding], waivers, "2027-01-02") == [(finding, None)]
     assert components.waived([finding], [{"id": "MN-F33"}], "2026-01-01") == [(finding, None)]
+
+
+@pytest.mark.parametrize("until", ["31.12.2020", "2027-1-1", "2027-02-30", "2027-01-01T00:00:00", "20270101", "soon"])
+def test_a_waiver_until_something_that_is_no_day_is_an_error(until):
+    """Compared as text, 31.12.2020 would hold for ever."""
+    with pytest.raises(SpecError) as error:
+        components.waived([], [{"id": "MN-F01"}, {"id": "MN-F32", "until": until}], "2026-01-01")
+    assert str(error.value) == f"multinode_waivers[1].until: is {until!r}; a day as 2027-01-31"
 
 
 def deployment(name, image, **status):
@@ -347,6 +377,12 @@ def deployment(name, image, **status):
         "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": image}]}}},
         "status": {"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1, **status},
     }
+
+
+def scaled_to_zero(image):
+    found = deployment("lws", image, updatedReplicas=0, availableReplicas=0)
+    found["spec"]["replicas"] = 0
+    return found
 
 
 def ready_lws(**more):
@@ -379,6 +415,7 @@ def test_everything_there_is_ready():
     ("change", "says"),
     [
         ({"deployments": []}, "no Deployment runs lws"),
+        ({"deployments": [scaled_to_zero("lws")]}, "Deployment lws: it is scaled to 0"),
         ({"deployments": [deployment("lws", "lws:v1", observedGeneration=1)]}, "not observed"),
         ({"deployments": [deployment("lws", "lws:v1", availableReplicas=0)]}, "0 of 1 available"),
         ({"deployments": [deployment("lws", "lws:v1", updatedReplicas=0)]}, "1 of 1 available"),
@@ -388,7 +425,15 @@ def test_everything_there_is_ready():
         ({"crds": {"x.y": None}}, "not there"),
         (
             {"crds": {"x.y": {"status": {"conditions": [{"type": "Established", "status": "True"}]}}}},
-            "not NamesAccepted",
+            "not NamesAccepted (MN-F61: delete the definition that has the name",
+        ),
+        (
+            {
+                "crds": {
+                    "x.y": {"status": {"conditions": [{"type": "NamesAccepted", "status": "False", "message": "ct"}]}}
+                }
+            },
+            "not NamesAccepted ct (MN-F61: another definition holds one of its names",
         ),
     ],
 )
@@ -402,6 +447,26 @@ def test_a_webhook_without_its_certificate_is_not_ready():
     assert components.missing(components.COMPONENTS["lws"], state) == [
         "webhook lws-mutating-webhook-configuration has no caBundle yet"
     ]
+
+
+def test_something_of_another_image_may_be_scaled_to_zero():
+    both = {"deployments": [*ready_lws()["deployments"], scaled_to_zero("other")]}
+    assert components.missing(components.COMPONENTS["lws"], ready_lws(**both)) == []
+
+
+def test_webhooks_that_values_switch_off_and_those_of_somebody_else_are_not_missed():
+    volcano = components.COMPONENTS["volcano"]
+    images = ("vc-scheduler", "vc-controller-manager", "vc-webhook-manager")
+    queues = [{"metadata": {"name": name}, "status": {"state": "Open"}} for name in ("root", "default")]
+    state = {"deployments": [deployment(image, f"{image}:v1") for image in images], "queues": queues}
+
+    def lacks(values=None, **more):
+        return [line.split()[2] for line in components.missing(volcano, {**state, "values": values or {}, **more})]
+
+    assert lacks() == list(volcano.webhooks)
+    assert lacks({"custom": {"enabled_admissions": "/jobs/mutate, /podgroups/validate"}}) == [volcano.webhooks[1]]
+    assert lacks({"custom": {"enabled_admissions": "/jobs/mutate"}}) == []
+    assert lacks(adopted=True) == []
 
 
 def test_volcano_needs_its_queues_open():
@@ -435,3 +500,29 @@ def test_values_are_merged_as_helm_merges_them():
         "list": [2],
     }
     assert base == {"image": {"manager": {"tag": "v1"}}, "list": [1]}
+
+
+# ---- uninstalled to come back ----
+
+
+def test_what_comes_back_keeps_its_record_and_its_namespace():
+    found = lws_release(record=record())
+    decision = decide(lws(state="absent", version="0.7.0", planned=True), found, KUBERNETES)
+    assert (decision.uninstall, decision.remove_namespace) == (True, False)
+    applied = components.apply_objects(decision)
+    assert [item["kind"] for item in applied] == ["Namespace", "ConfigMap"]
+    assert json.loads(applied[1]["data"]["record"]) == record(back="0.7.0")
+    kinds = [item["kind"] for lot in components.delete_objects(decision, record()) for item in lot]
+    assert not {"Namespace", "ConfigMap"} & set(kinds)
+    # A teardown of it does not, whatever version is named
+    torn = decide(lws(state="absent", version="0.7.0"), lws_release(record=record(back="0.7.0")), KUBERNETES)
+    assert torn.remove_namespace
+    assert components.apply_objects(torn) == []
+
+
+def test_what_comes_back_is_installed_at_its_version_and_remembers_it():
+    decision = decide(lws(), nothing(record=record(back="0.7.0")), KUBERNETES)
+    assert (decision.action, decision.version) == ("install", "0.7.0")
+    assert decision.record == record(version="0.7.0", back="0.7.0")
+    forward = decide(lws(version="0.9.0"), nothing(record=record(back="0.7.0")), KUBERNETES)
+    assert forward.record == record(version="0.9.0")

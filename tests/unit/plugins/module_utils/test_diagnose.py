@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
+from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Diagnosis
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import explain
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError
@@ -261,6 +263,90 @@ def test_f34_a_queue_whose_capability_is_used_up() -> None:
     assert "needs 16 GPUs, and Volcano queue default has 8 of 24 left" in explain(workload(), seen).cause
 
 
+def test_f34_quantities_are_read_as_kubernetes_writes_them() -> None:
+    full = queue(capability=2000)
+    full["status"]["allocated"] = {"nvidia.com/gpu": "2k"}
+    seen = snapshot(*NODES, full, *waiting("llama-worker", 2))
+    assert "Volcano queue default has 0 of 2000 left" in explain(workload(), seen).cause
+    full["status"]["allocated"] = {"nvidia.com/gpu": "1k"}
+    assert explain(workload(), seen).details["id"] == "MN-F83"
+
+
+def evict(name: str, why: str, at: str) -> dict[str, Any]:
+    """As Volcano writes it about a pod that it deletes (pkg/scheduler/cache/cache.go)."""
+    made = event(name, "Evict", f"Pod is evicted, because of {why}")
+    made["involvedObject"]["uid"] = "of the pod before"
+    made["lastTimestamp"] = at
+    return made
+
+
+def bound(at: str) -> dict[str, Any]:
+    made = event("llama-worker-0", "Scheduled", "Successfully assigned inference/llama-worker-0 to n0")
+    made["lastTimestamp"] = at
+    return made
+
+
+def test_f94_volcano_preempted_the_gang_for_one_of_higher_priority() -> None:
+    above = engine_objects("urgent", ["n0", "n1"], namespace="other", priority=1000)
+    old = [bound("2026-01-01T00:10:00Z"), evict("llama-worker-0-1", "preempt", "2026-01-01T00:20:00Z")]
+    found = explain(workload(), snapshot(*NODES[:2], queue(), *waiting("llama-worker", 2), *above, *old))
+    assert found.details["id"] == "MN-F94"
+    assert found.cause == (
+        "inference/llama worker engine 0: its gang ran and was evicted at 2026-01-01T00:20:00Z; Volcano says: Pod is "
+        "evicted, because of preempt; gangs of higher priority that run: other/urgent-0-rev"
+    )
+    assert found.details["evicted_by"] == ["other/urgent-0-rev"]
+
+
+def test_f94_another_queue_took_its_share_back() -> None:
+    taken = evict("llama-worker-0", "reclaim", "2026-01-01T00:20:00Z")
+    found = explain(workload(), snapshot(*NODES, queue(), *waiting("llama-worker", 2), taken))
+    assert found.details["id"] == "MN-F94"
+    assert "queue default had more than it deserves" in found.cause
+
+
+@pytest.mark.parametrize("since", ["bound again", "made anew"])
+def test_f94_an_eviction_that_is_over_is_no_cause(since: str) -> None:
+    objects = waiting("llama-worker", 2)
+    if since == "made anew":
+        objects[0]["metadata"]["creationTimestamp"] = "2026-01-01T00:30:00Z"
+    else:
+        objects.append(bound("2026-01-01T00:30:00Z"))
+    old = evict("llama-worker-0", "preempt", "2026-01-01T00:20:00Z")
+    assert explain(workload(), snapshot(*NODES, queue(), *objects, old)).details["id"] == "MN-F83"
+
+
+def owned(objects: list[dict[str, Any]], kind: str, name: str, uid: str) -> list[dict[str, Any]]:
+    """The engine's PodGroup, with an owner."""
+    objects[-1]["metadata"]["ownerReferences"] = [{"kind": kind, "name": name, "uid": uid, "controller": True}]
+    return objects
+
+
+@pytest.mark.parametrize(
+    ("owner", "said"),
+    [
+        (("Pod", "llama-worker-0", "before"), "belongs to an earlier Pod llama-worker-0, with which it is about"),
+        (("StatefulSet", "llama-worker", "set"), "belongs to StatefulSet llama-worker, not to its leader pod"),
+    ],
+)
+def test_f88_a_pod_group_that_is_not_the_leaders(owner: tuple[str, str, str], said: str) -> None:
+    found = explain(workload(), snapshot(*NODES, queue(), *owned(waiting("llama-worker", 2), *owner)))
+    assert (found.details["id"], said in found.cause) == ("MN-F88", True), found.cause
+
+
+def test_f88_two_pod_groups_for_one_engine() -> None:
+    objects = waiting("llama-worker", 2)
+    objects[2]["metadata"]["annotations"]["scheduling.k8s.io/group-name"] = "podgroup-1234"
+    found = explain(workload(), snapshot(*NODES, queue(), *objects))
+    assert found.details["id"] == "MN-F88"
+    assert "its ranks name 2 PodGroups (llama-worker-0-rev, podgroup-1234)" in found.cause
+
+
+def test_f88_the_leaders_own_pod_group_is_as_it_should_be() -> None:
+    mine = owned(waiting("llama-worker", 2), "Pod", "llama-worker-0", "uid-llama-worker-0")
+    assert explain(workload(), snapshot(*NODES, queue(), *mine)).details["id"] == "MN-F83"
+
+
 def test_f80_scheduling_gates() -> None:
     gated = waiting("llama-worker", 2, schedulingGates=[{"name": "example.org/hold"}])
     found = explain(workload(), snapshot(*NODES, queue(), *gated))
@@ -278,6 +364,97 @@ def test_f51_a_quota_refuses_the_pods() -> None:
     assert (found.details["id"], "exceeded quota: gpus" in found.cause) == ("MN-F51", True)
 
 
+def lonely_leader(**meta: Any) -> dict[str, Any]:
+    """Volcano is down: LWS's leader alone is there."""
+    made = pod("llama-worker-0", lws="llama-worker", ready=False)
+    made["metadata"].update(meta)
+    return made
+
+
+def test_f81_what_was_refused_before_hides_nothing() -> None:
+    """LWS uses its names again, and events stay for an hour."""
+    made = "2026-01-01T02:00:00Z"
+    old = event("llama-worker", "FailedCreate", "exceeded quota: gpus")
+    workers = event("llama-worker-0", "FailedCreate", "exceeded quota: gpus")
+    for lone, refused in (
+        (lonely_leader(), old),  # its leader was made all the same
+        (lonely_leader(creationTimestamp=made), workers),  # the workers' StatefulSet of an earlier leader
+    ):
+        found = explain(workload(), snapshot(*NODES, queue(), lws("llama-worker"), lone, refused))
+        assert found.details["id"] == "MN-F81", found.cause
+    owner = {**lws("llama-worker"), "status": {}}
+    owner["metadata"]["creationTimestamp"] = made
+    found = explain(workload(), snapshot(*NODES, queue(), owner, old))
+    assert "the LWS controller has not acted on LeaderWorkerSet inference/llama-worker" in found.cause
+
+
+def test_f51_the_events_of_another_stateful_set_of_that_name_do_not_count() -> None:
+    worker = pod("llama-worker-0-2", lws="llama-worker", rank=2, ready=False)
+    worker["metadata"]["ownerReferences"] = [{"kind": "StatefulSet", "name": "llama-worker-0", "uid": "new"}]
+    refused = event("llama-worker-0", "FailedCreate", "exceeded quota: gpus")
+    for uid, number in (("old", "MN-F81"), ("new", "MN-F51")):
+        refused["involvedObject"].update(kind="StatefulSet", uid=uid)
+        seen = snapshot(*NODES, queue(), lws("llama-worker"), lonely_leader(), worker, refused)
+        assert explain(workload(node_count=3), seen).details["id"] == number
+
+
+def test_f51_the_workers_of_a_leader_are_refused() -> None:
+    refused = event("llama-worker-0", "FailedCreate", "exceeded quota: gpus")
+    refused["metadata"]["creationTimestamp"] = "2026-01-01T02:00:00.123456Z"
+    lone = lonely_leader(creationTimestamp="2026-01-01T02:00:00Z")
+    found = explain(workload(), snapshot(*NODES, queue(), lws("llama-worker"), lone, refused))
+    assert found.details["id"] == "MN-F51"
+
+
+# -- the Dynamo operator on LWS ----------------------------------------------------------------------------------
+
+
+def dynamo(*objects: dict[str, Any], replicas: int = 1) -> Diagnosis:
+    """The verdict on a DynamoGraphDeployment whose operator makes LeaderWorkerSets."""
+    plan = workload(api="dynamographdeployment", replicas=replicas)
+    root = {
+        "metadata": {"name": "llama", "namespace": "inference", "generation": 1},
+        "status": {"state": "pending", "conditions": [{"type": "Ready", "status": "False", "reason": "not_ready"}]},
+    }
+    seen = snapshot(*NODES, queue(), *objects)
+    return explain(plan, dataclasses.replace(seen, objects={**seen.objects, live.DYNAMO_DEPLOYMENT: (root,)}))
+
+
+def operators_set(**status: Any) -> dict[str, Any]:
+    made = lws("llama-worker-7013b678-0")
+    made["metadata"]["labels"] = dict(DYNAMO_MARKS)
+    made["status"] = status
+    return made
+
+
+DYNAMO_MARKS = {"nvidia.com/dynamo-graph-deployment-name": "llama", "nvidia.com/dynamo-component": "worker"}
+
+
+def test_f81_the_dynamo_operator_made_no_set() -> None:
+    found = dynamo()
+    assert found.details["id"] == "MN-F81"
+    assert "the Dynamo operator has made no LeaderWorkerSet of its component worker" in found.cause
+
+
+def test_f81_lws_does_not_act_on_the_operators_set() -> None:
+    found = dynamo(operators_set())
+    assert found.details["id"] == "MN-F81"
+    assert "has not acted on LeaderWorkerSet inference/llama-worker-7013b678-0" in found.cause
+
+
+def test_f51_the_pods_of_the_operators_set_are_refused() -> None:
+    """Of the first engine, and of a second one beside the first."""
+    refused = event("llama-worker-7013b678-0", "FailedCreate", "pods is forbidden: exceeded quota: gpus")
+    acted = operators_set(conditions=[{"type": "Progressing", "status": "True"}])
+    found = dynamo(acted, refused)
+    assert (found.details["id"], "exceeded quota: gpus" in found.cause) == ("MN-F51", True)
+    first = engine_objects("llama-worker-7013b678-0", ["n0", "n1"])
+    for one in first[:-1]:
+        one["metadata"]["labels"].update(DYNAMO_MARKS)
+    found = dynamo(acted, refused, *first, replicas=2)
+    assert (found.details["id"], found.details["engine"]) == ("MN-F51", "inference/llama worker engine 1")
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_f109_a_lost_machine(gone: bool) -> None:
     nodes = [NODES[0], *([] if gone else [node("n1", ready=False)])]
@@ -285,62 +462,6 @@ def test_f109_a_lost_machine(gone: bool) -> None:
     found = explain(workload(), snapshot(*nodes, queue(), lws("llama-worker"), *objects))
     assert found.details["id"] == "MN-F109"
     assert f"machine n1 of rank 1 is {'gone' if gone else 'not Ready'}" in found.cause
-
-
-@pytest.mark.parametrize(
-    ("status", "said", "remedy"),
-    [
-        (
-            {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling"}}, "image": "x:1"},
-            "image x:1 cannot be pulled (ImagePullBackOff: Back-off pulling)",
-            "image_pull_secrets",
-        ),
-        (
-            {
-                "name": "main",
-                "restartCount": 4,
-                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                "lastState": {"terminated": {"exitCode": 1, "message": "Traceback\nNCCL error: unhandled"}},
-            },
-            "container main exits with code 1, 4 restarts: NCCL error: unhandled",
-            "kubectl logs",
-        ),
-        (
-            {"name": "main", "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}, "state": {}},
-            "container main was killed for lack of memory",
-            "resources.memory",
-        ),
-        (
-            {
-                "name": "main",
-                "state": {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "hf" not found'}},
-            },
-            'container main cannot be created (CreateContainerConfigError: secret "hf" not found)',
-            "Secret",
-        ),
-    ],
-)
-def test_f84_a_container_that_does_not_come_up(status: dict[str, Any], said: str, remedy: str) -> None:
-    objects = engine_objects("llama-worker", ["n0", "n1"], ready=False)
-    objects[1]["status"]["containerStatuses"] = [status]
-    found = explain(workload(), snapshot(*NODES, queue(), lws("llama-worker"), *objects))
-    assert found.details["id"] == "MN-F84"
-    assert f"rank 1 (llama-worker-0-1 on n1): {said}" in found.cause
-    assert remedy in found.remedy
-
-
-def test_f84_a_volume_that_cannot_be_mounted() -> None:
-    objects = engine_objects("llama-worker", ["n0", "n1"], ready=False)
-    mount = event("llama-worker-0-1", "FailedMount", 'persistentvolumeclaim "models" not found')
-    found = explain(workload(), snapshot(*NODES, queue(), lws("llama-worker"), *objects, mount))
-    assert 'persistentvolumeclaim "models" not found' in found.cause
-
-
-def test_f100_running_and_not_ready_is_called_starting() -> None:
-    objects = engine_objects("llama-worker", ["n0", "n1"], ready=False)
-    found = explain(workload(), snapshot(*NODES, queue(), lws("llama-worker"), *objects))
-    assert found.details["id"] == "MN-F100"
-    assert "0 (llama-worker-0 on n0), 1 (llama-worker-0-1 on n1) is bound and not ready yet" in found.cause
 
 
 def test_what_hides_the_rest_comes_first() -> None:

@@ -167,6 +167,13 @@ def test_f23_queues_that_take_no_gang(change: Any, said: str) -> None:
         ("NonPreemptibleOverQuota: workload requested 16 GPUs, but dynamo quota is 0 GPUs", "MN-F25"),
         ("OverLimit: dynamo quota has reached the allowable limit of GPUs", "MN-F25"),
         ("no nodes with enough resources were found: 4 node(s) didn't have enough resources: memory", "MN-F83"),
+        (
+            "topology racks, requirement topology.kubernetes.io/rack couldn't be satisfied for job <s06/second>, "
+            "subgroup second-0-decode-0: 4 node(s) didn't have enough resources: memory",
+            "MN-F83",
+        ),
+        ("Resources were not found for pod s06/topology-test-0-decode due to: 4 node(s) didn't match", "MN-F83"),
+        ("Requested topology racks-ext does not exist", "MN-F56"),
     ],
 )
 def test_what_kai_says_where_machines_are_free(said: str, number: str) -> None:
@@ -175,6 +182,14 @@ def test_what_kai_says_where_machines_are_free(said: str, number: str) -> None:
     moment.of("groups", "second")[0]["status"]["schedulingConditions"][0]["message"] = f"PodSchedulingErrors: {said}."
     found = moment.cause()
     assert (found.details["id"], said in found.cause) == (number, True), found.cause
+
+
+def test_f83_a_domain_without_memory_is_no_matter_of_the_binding() -> None:
+    moment = Moment(WAITING)
+    moment.objects[live.POD] = moment.of("pods", "second")
+    said = "topology racks, requirement rack couldn't be satisfied for job <s06/second>: 4 node(s) lack memory"
+    moment.of("groups", "second")[0]["status"]["schedulingConditions"][0]["message"] = f"PodSchedulingErrors: {said}."
+    assert moment.cause().remedy.startswith("no domain of that level has what the ranks ask besides GPUs")
 
 
 def evicted() -> Moment:
@@ -298,6 +313,21 @@ def test_f108_ranks_in_two_pod_groups_are_no_proof_of_a_gang() -> None:
     gang = placement(fleet(moment.plan), moment.seen())[0]["gang"]
     assert gang["honoured"] is None
     assert gang["why"].startswith("its ranks are in 2 PodGroups: pg-up-0-")
+
+
+@pytest.mark.parametrize(
+    ("at", "old"),
+    [
+        ("00-upgrade-in-place/008-old-worker-replaced", "up-0-decode-0-decode-ldr-2jntg up-0-frontend-29g29"),
+        ("00b-upgrade-workaround/006-stuck", "up-0-decode-0-decode-ldr-plktc up-0-frontend-24rs7"),
+    ],
+)
+def test_f108_the_cure_names_every_old_pod_of_the_gang(at: str, old: str) -> None:
+    """The frontend's too, and none of an engine that came after the upgrade: word for word the recorded command."""
+    moment = Moment(f"grove-main/{at}/up")
+    told = moment.cause()
+    assert told.details["id"] == "MN-F108"
+    assert f" {old} --overwrite pod-group-name=up-0 kai.scheduler/skip-podgrouper=true" in told.remedy
 
 
 @pytest.mark.parametrize("first", [True, False])

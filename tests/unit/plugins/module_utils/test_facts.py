@@ -11,6 +11,7 @@ import json
 
 import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
+from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import redacted
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import facts, releases
 from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import pod_gpus
 
@@ -72,6 +73,52 @@ def test_the_newest_revision_speaks():
     assert [item["status"] for item in found["release_secrets"]] == ["pending-upgrade", "deployed"]
 
 
+def test_f66_definitions_that_helm_would_take_along():
+    def manifest(*marks):
+        documents = [
+            f"apiVersion: v1\nkind: CustomResourceDefinition\nmetadata:\n  name: {name}.example\n{mark}"
+            for name, mark in zip("abc", marks, strict=False)
+        ]
+        return "\n---\n".join(documents)
+
+    keep = '  annotations:\n    "helm.sh/resource-policy": keep\n'
+    ours = secret(manifest=manifest(keep, keep))
+    by_hand = secret(revision=2, manifest=manifest(keep, "", "  annotations: {}\n"))
+    assert identify([ours], RECORD)["release_takes"] == []
+    assert identify([ours, by_hand], RECORD)["release_takes"] == ["b.example", "c.example"]
+    assert identify([ours, by_hand], RECORD)["release_crds"] == ["a.example", "b.example", "c.example"]
+    assert identify([by_hand])["release_takes"] == []
+
+
+def failed(*revisions):
+    """Names of what is forgotten; revisions: (status, replicaCount)."""
+    secrets = [
+        secret(revision=number, status=status, config={"replicaCount": count})
+        for number, (status, count) in enumerate(revisions, start=1)
+    ]
+    return [item["metadata"]["name"].rpartition(".v")[2] for item in identify(secrets, RECORD)["release_failed"]]
+
+
+def test_f62_failed_runs_that_asked_for_the_same_are_forgotten():
+    assert failed(("deployed", 1), ("failed", 2), ("failed", 1), ("failed", 1)) == ["4", "3"]
+    # helm goes on by itself where something else failed
+    assert failed(("deployed", 1), ("failed", 2), ("deployed", 1)) == []
+    assert failed(("deployed", 1), ("failed", 1), ("pending-upgrade", 1)) == ["2"]
+    assert failed(("deployed", 1)) == failed() == []
+
+
+def test_f62_a_release_that_never_was_deployed_is_forgotten_whole():
+    assert failed(("failed", 1), ("failed", 2)) == ["2", "1"]
+    assert failed(("failed", 1), ("pending-upgrade", 2)) == ["1"]
+    assert identify([secret(status="failed")])["release_failed"] == [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": secret()["metadata"]["name"], "namespace": "lws-system"},
+        }
+    ]
+
+
 def test_nothing_there():
     found = identify()
     assert not found["present"]
@@ -109,6 +156,18 @@ def test_what_is_left_of_ours_is_no_second_install():
 
 def test_an_uninstalled_release_with_history_is_not_there():
     assert not identify([secret(status="uninstalled")])["present"]
+
+
+def test_what_olm_brought_for_us_has_no_release_and_is_there():
+    record = {**RECORD, "source": "olm", "release": "", "namespace": "lws-system", "version": "0.8.0"}
+    found = identify([], record, [deployment("lws/lws@sha256:0")])
+    assert (found["present"], found["source"], found["app_version"], found["others"]) == (
+        True,
+        "manifests",
+        "0.8.0",
+        [],
+    )
+    assert not identify([], record)["present"]
 
 
 def test_what_an_interrupted_run_left_is_listed_without_what_helm_keeps():
@@ -193,10 +252,10 @@ def test_values_that_look_secret_are_not_shown():
         "auth": {"token": "y", "users": ["z"]},
         "empty": {"password": ""},
     }
-    assert facts.redacted(values) == {
+    assert redacted(values) == {
         "image": {"tag": "v1"},
         "adminPassword": "***",
-        "auth": {"token": "***", "users": ["z"]},
+        "auth": {"token": "***", "users": ["***"]},
         "empty": {"password": ""},
     }
 
@@ -218,6 +277,7 @@ def test_topology_bindings_and_what_they_refer_to():
         "name": "racks",
         "levels": spec["levels"],
         "schedulers": [{"scheduler": "kai-scheduler", "reference": "racks"}],
+        "ours": False,
         "in_sync": True,
     }
     asked = [{"schedulerName": "kai-scheduler", "topologyReference": "ext"}]
@@ -230,5 +290,6 @@ def test_topology_bindings_and_what_they_refer_to():
         "name": "new",
         "levels": [],
         "schedulers": [],
+        "ours": False,
         "in_sync": None,
     }

@@ -67,6 +67,49 @@ def test_a_sign_of_life_after_silence() -> None:
     assert lines.learn(waiting | {"a/two": standing(2, 0)}, {}, 80) == []
 
 
+def test_what_is_said_of_a_removal() -> None:
+    own, other = "is being deleted, held by foregroundDeletion", "is being deleted, held by a.example/x, b.example/y"
+    assert progress.removal_text(3, 8, [own, other]) == "being removed, 3 of 8 pods left"
+    assert progress.removal_text(1, 1, []) == "being removed, 1 of 1 pod left"
+    assert progress.removal_text(0, 8, [own]) == "being removed, 0 of 8 pods left"
+    assert progress.removal_text(0, 8, [other, own]) == (
+        "being removed, 0 of 8 pods left, held by a.example/x, b.example/y"
+    )
+    assert progress.removal_text(9, 8, []) == "being removed, 9 of 9 pods left", "its controller had not heard yet"
+    assert progress.removal_text(None, 8, [other]) == "being removed, held by a.example/x, b.example/y"
+    assert progress.removal_text(0, 0, ["is being deleted"]) == "being removed", "it never had any"
+
+
+def test_the_times_of_another_stage_begin_anew() -> None:
+    lines = Progress(30)
+    going = {"text": "being removed, 3 of 8 pods left", "limit": 600, "reason": ""}
+    assert lines.learn({"a/old": going}, {}, 12, "absent") == ["a/old: being removed, 3 of 8 pods left (0:12 of 10:00)"]
+    assert lines.learn({"a/old": going}, {}, 42, "absent") == [
+        "still waiting (0:42); a/old: being removed, 3 of 8 pods left"
+    ]
+    gone = {"ready": True, "text": "gone", "seconds": 43.0, "answer": {}}
+    assert lines.learn({}, {"a/old": gone}, 43, "absent") == ["a/old: gone (0:43)"]
+    assert lines.learn({"a/new": standing(0, 0)}, {"a/old": gone}, 1, "ready") == [
+        "a/new: 0 of 2 engines placed, 0 ready (0:01 of 2:00:00)"
+    ]
+    assert lines.learn({"a/new": standing(0, 0)}, {}, 31, "ready") == [
+        "still waiting (0:31); a/new: 0 of 2 engines placed, 0 ready"
+    ]
+
+
+def test_what_is_made_anew_has_states_of_two_stages() -> None:
+    lines = Progress(30)
+    going = {"text": "being removed, 1 of 2 pods left", "limit": 600, "reason": ""}
+    assert len(lines.learn({"a/one": going, "a/two": going}, {}, 2, "replaced")) == 2
+    assert lines.learn({"a/one": standing(0, 0)}, {}, 0, "ready") == [
+        "a/one: 0 of 2 engines placed, 0 ready (0:00 of 2:00:00)"
+    ]
+    assert lines.learn({"a/one": standing(0, 0)}, {}, 30, "ready") == [
+        "still waiting (0:30); a/one: 0 of 2 engines placed, 0 ready"
+    ], "the other one is of the stage that is over"
+    assert lines.learn({}, {"a/one": ended(seconds=35)}, 35, "ready") == ["a/one: ready, 2 engines (0:35)"]
+
+
 def test_a_fleet_of_a_hundred_has_at_most_one_line_per_change() -> None:
     """Each of 100 workloads goes through 0 placed, 1 placed, ready, seen by slices at random moments."""
     chance = random.Random(7)
@@ -114,6 +157,19 @@ def test_the_answer_about_workloads() -> None:
     assert "plan" not in result, "it would bury the message"
 
 
+def test_what_could_not_be_made_anew_is_corrected_in_the_answer() -> None:
+    known = {"kind": "LeaderWorkerSet", "namespace": "a", "name": "one-worker", "action": "replaced", "error": None}
+    kept = {"kind": "Service", "namespace": "a", "name": "one", "action": "unchanged", "error": None}
+    result: dict[str, Any] = {"workloads": [entry("one", objects=[known, kept])], "plan": {}, "others": []}
+    why = "still there after 600 s: is being deleted, held by a.example/x"
+    bad = {"action": "failed", "ready": False, "cause": f"LeaderWorkerSet a/one-worker: {why}", "remedy": "run again"}
+    objects = {"LeaderWorkerSet a/one-worker": {"action": "failed", "error": why}}
+    settled = {"a/one": {**ended(False), "answer": bad, "objects": objects}}
+    assert progress.finish_workloads(result, settled) == f"a/one: LeaderWorkerSet a/one-worker: {why}; run again"
+    assert [one["action"] for one in result["workloads"][0]["objects"]] == ["failed", "unchanged"]
+    assert result["lines"] == ["a/one: failed; 1 engine, 8 GPUs, not ready"]
+
+
 def test_what_belongs_to_no_workload_fails_too() -> None:
     pruned = {"kind": "Service", "namespace": "a", "name": "old", "action": "failed", "error": "forbidden"}
     result: dict[str, Any] = {"workloads": [entry("one"), entry("two")], "plan": {}, "others": [pruned]}
@@ -142,6 +198,15 @@ def test_the_answer_about_objects() -> None:
         "Queue x (v/v1)",
         "Queue y",
     ]
+
+
+def test_kinds_without_a_rule_of_their_own_are_named_whatever_is_left_out() -> None:
+    result = {"objects": [thing("a", generic=True), thing("b", generic=False), thing("c", "v2", generic=True)]}
+    progress.finish_objects(result, {})
+    assert result["generic_kinds"] == ["Queue (v1)", "Queue (v2)"]
+    plain = {"objects": [thing("a", generic=False)]}
+    progress.finish_objects(plain, {})
+    assert "generic_kinds" not in plain
 
 
 def test_long_lists_of_failures_are_cut() -> None:

@@ -438,6 +438,14 @@ def test_a_served_engine_keeps_the_way_in_which_it_is_packed(kind: str) -> None:
     assert packed_as_it_is(plan, with_binding, with_binding) is None
     assert packed_as_it_is(free.workloads[0], with_affinity, with_binding) == with_binding
     assert packed_as_it_is(free.workloads[0], with_affinity, with_affinity) is None
+    # Nor does a second binding that knows the same level; another level is a change of what was asked for.
+    other = {**facts, "topology_bindings": [{**facts["topology_bindings"][0], "name": "a"}]}
+    second = planned(raw, facts=other)
+    assert packed_as_it_is(second.workloads[0], by_kind(second, kind), with_binding) == with_binding
+    wider = bindings("topology.kubernetes.io/zone", "topology.kubernetes.io/rack")
+    zoned = planned(workload(component(), topology={"pack": "zone"}), facts=wider)
+    racked = by_kind(planned(raw, facts=wider), kind)
+    assert packed_as_it_is(zoned.workloads[0], by_kind(zoned, kind), racked) is None
     # Who wants no packing any more, or did not have it before, changes something.
     assert packed_as_it_is(loose.workloads[0], unpacked, with_binding) is None
 

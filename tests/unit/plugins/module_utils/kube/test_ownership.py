@@ -64,6 +64,11 @@ UNCHANGED: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"limits": {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "8"}},
         {"f:limits": {"f:cpu": {}, "f:memory": {}, "f:nvidia.com/gpu": {}}},
     ),
+    "quantities that are no maps": (
+        {"target": {"averageValue": "1000m"}, "emptyDir": {"sizeLimit": "1024Mi"}, "ref": {"divisor": "1000m"}},
+        {"target": {"averageValue": "1"}, "emptyDir": {"sizeLimit": "1Gi"}, "ref": {"divisor": "1"}},
+        {"f:target": {"f:averageValue": {}}, "f:emptyDir": {"f:sizeLimit": {}}, "f:ref": {}},
+    ),
     "what is empty vanishes but stays ours": (
         {"args": [], "value": "", "selector": {}, "host": False, "count": 0},
         {},
@@ -98,6 +103,18 @@ CHANGED: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] =
     "ours and no longer rendered": ({"a": 1}, {"a": 1, "b": 2}, {"f:a": {}, "f:b": {}}, "spec.b is ours"),
     "removed by hand": ({"a": "x"}, {}, {"f:a": {}}, "spec.a differs"),
     "a number in text is no quantity": ({"data": "1000m"}, {"data": "1"}, {"f:data": {}}, "spec.data differs"),
+    "a text whose key is the name of a quantity's map": (
+        {"capacity": "1.0"},
+        {"capacity": "1"},
+        {"f:capacity": {}},
+        "spec.capacity differs",
+    ),
+    "a label below a quantity's map": (
+        {"limits": {"labels": {"sizeLimit": "1000m"}}},
+        {"limits": {"labels": {"sizeLimit": "1"}}},
+        {"f:limits": {"f:labels": {"f:sizeLimit": {}}}},
+        "sizeLimit differs",
+    ),
     "another quantity": (
         {"limits": {"cpu": "2"}},
         {"limits": {"cpu": "1"}},
@@ -187,6 +204,30 @@ def test_string_data_is_sent_as_data() -> None:
     sent = ownership.normalise(secret)
     assert sent["data"] == {"a": "Yg==", "c": "ZA=="}
     assert "stringData" not in sent
+
+
+@pytest.mark.parametrize("key", ["capacity", "requests", "divisor", "sizeLimit"])
+@pytest.mark.parametrize("place", ["data", "annotations", "labels"])
+def test_the_text_of_a_config_map_is_no_quantity(key: str, place: str) -> None:
+    def config(text: str) -> dict[str, Any]:
+        meta = {"name": "x"} if place == "data" else {"name": "x", place: {key: text}}
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
+        return {**made, "data": {key: text}} if place == "data" else made
+
+    there = config("1")
+    fields: dict[str, Any] = {f"f:{place}": {f"f:{key}": {}}}
+    entry = {"manager": ME, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+    there["metadata"]["managedFields"] = [{**entry, "fieldsV1": fields if place == "data" else {"f:metadata": fields}}]
+    assert reasons(config("1"), there) == []
+    assert reasons(config("1.0"), there) != []
+    assert reasons(config("1000m"), there) != []
+
+
+def test_base64_with_line_breaks_is_sent_without_as_the_server_gives_it_back() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "aGVs\r\nbG8=\n", "b": 1}}
+    assert ownership.normalise(secret)["data"] == {"a": "aGVsbG8=", "b": 1}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "s"}, "data": {"a": "b\nc\n"}}
+    assert ownership.normalise(config)["data"] == {"a": "b\nc\n"}
 
 
 def test_what_the_server_owns_is_not_sent_back() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import ready
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import may_flap, ready
 
 
 def obj(api: str, kind: str, spec: Any = None, status: Any = None, generation: int = 2, **more: Any) -> dict[str, Any]:
@@ -45,6 +45,17 @@ def in_sync(value: bool) -> dict[str, Any]:
     return {"observedGeneration": 2, "schedulerTopologyStatuses": [entry]}
 
 
+def sts(rolling: dict[str, int], updated: int) -> dict[str, Any]:
+    status = {"readyReplicas": 3, "updatedReplicas": updated, "currentRevision": "a", "updateRevision": "b"}
+    spec = {"replicas": 3, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}
+    return obj("apps/v1", "StatefulSet", spec, {"observedGeneration": 2, **status})
+
+
+def daemon_set(strategy: str) -> dict[str, Any]:
+    status = {"desiredNumberScheduled": 3, "numberReady": 3, "updatedNumberScheduled": 0}
+    return obj("apps/v1", "DaemonSet", {"updateStrategy": {"type": strategy}}, {"observedGeneration": 2, **status})
+
+
 REFUSED = {
     "schedulingConditions": [
         {
@@ -72,6 +83,9 @@ READY = {
     "job": obj("batch/v1", "Job", status=cond(Complete="True")),
     "pod": obj("v1", "Pod", status={"phase": "Running", **cond(Ready="True")}),
     "finished pod": obj("v1", "Pod", status={"phase": "Succeeded"}),
+    "statefulset updated above its partition": sts({"partition": 2}, updated=1),
+    "statefulset whose partition holds all back": sts({"partition": 3}, updated=0),
+    "daemonset whose pods somebody deletes": daemon_set("OnDelete"),
     "claim": obj("v1", "PersistentVolumeClaim", status={"phase": "Bound"}),
     "service": obj("v1", "Service", {"type": "ClusterIP"}),
     "namespace": obj("v1", "Namespace", status={"phase": "Active"}),
@@ -88,6 +102,12 @@ READY = {
     "lws": obj(*LWS, {"replicas": 2}, {**GROUPS, **cond(Available="True", UpdateInProgress="False")}),
     "lws scaled to zero": obj(*LWS, {"replicas": 0}, cond(Available="False")),
     "dgd": obj("nvidia.com/v1beta1", "DynamoGraphDeployment", status={"observedGeneration": 2, **cond(Ready="True")}),
+    "dgd whose operator counts": obj(
+        "nvidia.com/v1beta1",
+        "DynamoGraphDeployment",
+        spec={"components": [{"name": "decode", "replicas": 2}, {"name": "uncounted"}]},
+        status={"observedGeneration": 2, "components": {"decode": {"availableReplicas": 2}}, **cond(Ready="True")},
+    ),
     "pcs": obj(
         "grove.io/v1alpha1",
         "PodCliqueSet",
@@ -157,12 +177,14 @@ NOT_READY = {
     "deployment that is stuck": obj(
         "apps/v1", "Deployment", {"replicas": 0}, {"observedGeneration": 2, **cond(Progressing="False")}
     ),
+    "statefulset in an update above its partition": sts({"partition": 2}, updated=0),
     "statefulset in an update": obj(
         "apps/v1",
         "StatefulSet",
         {"replicas": 1},
         {"observedGeneration": 2, "readyReplicas": 1, "currentRevision": "a", "updateRevision": "b"},
     ),
+    "daemonset in an update": daemon_set("RollingUpdate"),
     "daemonset": obj(
         "apps/v1", "DaemonSet", status={"observedGeneration": 2, "desiredNumberScheduled": 2, "numberReady": 1}
     ),
@@ -186,6 +208,22 @@ NOT_READY = {
     "lws with old groups": obj(*LWS, {"replicas": 2}, {**GROUPS, "updatedReplicas": 1, **cond(Available="True")}),
     "lws not available": obj(*LWS, {"replicas": 2}, {**GROUPS, **cond(Available="False")}),
     "dgd without status": obj("nvidia.com/v1beta1", "DynamoGraphDeployment"),
+    "dgd scaled up from 0, ready by its conditions alone": obj(
+        "nvidia.com/v1beta1",
+        "DynamoGraphDeployment",
+        spec={"components": [{"name": "front"}, {"name": "decode", "replicas": 1}]},
+        status={
+            "observedGeneration": 2,
+            "components": {"front": {"readyReplicas": 1}, "decode": {"availableReplicas": 0}},
+            **cond(Ready="True"),
+        },
+    ),
+    "dgd of v1alpha1 scaled up": obj(
+        "nvidia.com/v1alpha1",
+        "DynamoGraphDeployment",
+        spec={"services": {"decode": {"replicas": 2}}},
+        status={"observedGeneration": 2, "services": {"decode": {"readyReplicas": 1}}, **cond(Ready="True")},
+    ),
     "dgd of an old generation": obj(
         "nvidia.com/v1beta1", "DynamoGraphDeployment", status={"observedGeneration": 1, **cond(Ready="True")}
     ),
@@ -270,6 +308,14 @@ def test_a_generation_that_is_not_observed_is_never_ready(case: str) -> None:
     assert ready({**READY[case], "status": status}).ready is False
 
 
+def test_f61_names_that_another_definition_holds_are_told_from_those_not_looked_at_yet() -> None:
+    taken = ready(NOT_READY["crd whose names are taken"])
+    assert taken.reason.startswith("NamesAccepted is False")
+    assert "(MN-F61: another definition holds one of its names" in taken.reason
+    new = {**NOT_READY["crd whose names are taken"], "status": {}}
+    assert ready(new).reason == "no condition NamesAccepted yet"
+
+
 def test_a_kind_without_a_rule_is_judged_by_its_conditions_and_said_to_be() -> None:
     known = obj("example.com/v1", "Widget", status=cond(Ready="False"))
     assert (ready(known).ready, ready(known).generic) == (False, True)
@@ -346,3 +392,15 @@ def test_a_claim_that_waits_for_its_first_pod_is_ready(phase: str, name: str | N
     found = ready(claim(phase, name), classes)
     assert (found.ready, found.reason) == (verdict, said)
     assert ready(claim("Pending", "local")).ready is False
+
+
+def test_who_may_not_read_storage_classes_is_told_so_and_goes_on() -> None:
+    found = ready(claim("Pending", "local"), None, blind="cannot list storageclasses")
+    assert (found.ready, "cannot list storageclasses" in found.reason) == (True, True)
+    assert ready(claim("Bound", "local"), None, blind="cannot list storageclasses").reason == "phase Bound"
+    assert ready(claim("Lost", "local"), None, blind="cannot list storageclasses").ready is False
+
+
+def test_what_only_exists_cannot_flap() -> None:
+    kinds = [("v1", "ConfigMap"), ("scheduling.run.ai/v2", "Queue"), ("apps/v1", "Deployment"), ("e.com/v1", "Widget")]
+    assert [may_flap(*kind) for kind in kinds] == [False, False, True, True]

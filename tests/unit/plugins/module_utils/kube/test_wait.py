@@ -47,11 +47,20 @@ class Stream:
 
 
 class Server:
-    """Answers LISTs and watches from a script, one step each; the last step stays open until it is closed."""
+    """Answers LISTs and watches from a script, one step each; the last step stays open until it is closed.
 
-    def __init__(self, *steps: Step) -> None:
+    ``knows``: whether it has read its rules, so that everybody may ask for its version.
+    """
+
+    def __init__(self, *steps: Step, knows: bool = False) -> None:
         self.steps = list(steps)
         self.asked: list[str] = []
+        self.knows = knows
+
+    def version(self) -> dict[str, Any]:
+        if not self.knows:
+            raise ApiError(403, "Forbidden", "no")
+        return {}
 
     def serves(self, *_: Any) -> bool:
         return True
@@ -111,6 +120,13 @@ def test_a_server_that_comes_back_refuses_everybody_for_a_moment() -> None:
     assert server.asked[:6] == ["list", "watch", "list", "list", "list", "list"]
 
 
+def test_a_refusal_by_a_server_that_knows_its_rules_is_an_error() -> None:
+    server = Server(WAITING, ([], CUT, None), refused(403), refused(403), READY, opened(), knows=True)
+    with pytest.raises(ApiError) as caught:
+        outcome(server)
+    assert (caught.value.status, server.asked.count("list")) == (403, 3)
+
+
 def test_a_refusal_that_lasts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "FORGIVEN", 0.0)
     with pytest.raises(ApiError) as caught:
@@ -161,6 +177,61 @@ def test_what_stays_ready_is_taken_for_ready() -> None:
     found = outcome(Server(WAITING, opened(("MODIFIED", READY))), stable_seconds=0.05)
     assert found.ready
     assert found.seconds >= 0.05
+
+
+def test_what_was_ready_before_this_call_counts_once_it_is_seen_to_be_so_still() -> None:
+    still = outcome(Server(READY, opened()), stable_seconds=LONG, since={REF: LONG})
+    assert (still.ready, still.seconds < LONG) == (True, True)
+    broken = wait(
+        Server(WAITING, opened(("MODIFIED", READY))),  # type: ignore[arg-type]
+        [REF],
+        timeout=0.3,
+        stable_seconds=LONG,
+        since={REF: LONG},
+    )[0]
+    assert (broken.ready, broken.since is not None and broken.since < LONG) == (False, True)
+
+
+def test_what_was_ready_and_is_not_looked_at_is_not_taken_for_ready() -> None:
+    found = wait(
+        Server(CUT),  # type: ignore[arg-type]
+        [REF],
+        timeout=0.05,
+        stable_seconds=0.01,
+        since={REF: 1.0},
+        resumed=True,
+    )[0]
+    assert (found.ready, found.since is not None and found.since > 1.0) == (False, True)
+
+
+@pytest.mark.parametrize(("uid", "gone"), [("old", True), ("new", False), (None, False)])
+def test_another_one_by_its_name_is_not_waited_for_to_go(uid: str | None, gone: bool) -> None:
+    there = widget("True", 1)
+    there["metadata"]["uid"] = "new"
+    uids = {REF: uid} if uid else {}
+    found = wait(Server(there, opened()), [REF], timeout=0.05, gone=True, uids=uids)[0]  # type: ignore[arg-type]
+    assert found.ready is gone
+    assert found.reason == (waiting.ANEW if gone else "is being deleted")
+
+
+def test_a_namespace_that_hangs_says_what_is_left_in_it() -> None:
+    told = {
+        "NamespaceContentRemaining": "Some resources are remaining: pods. has 2 resource instances, "
+        "widgets.example.com has 1 resource instances",
+        "NamespaceFinalizersRemaining": "Some content in the namespace has finalizers remaining: a.b/c in 1 resource "
+        "instances",
+        "NamespaceDeletionDiscoveryFailure": "Discovery failed for some groups, 1 failing: metrics.k8s.io/v1beta1",
+    }
+    conditions = [{"type": kind, "status": "True", "message": said} for kind, said in told.items()]
+    conditions.append({"type": "NamespaceDeletionContentFailure", "status": "False", "message": "All content deleted"})
+    space: dict[str, Any] = {"kind": "Namespace", "metadata": {}, "spec": {"finalizers": ["kubernetes"]}}
+    assert waiting.going(space) == "is being deleted, held by kubernetes"
+    assert waiting.holders({**space, "status": {"conditions": conditions}}) == [
+        "pods has 2 resource instances",
+        "widgets.example.com has 1 resource instances",
+        "a.b/c in 1 resource instances",
+        "NamespaceDeletionDiscoveryFailure (Discovery failed for some groups; 1 failing: metrics.k8s.io/v1beta1)",
+    ]
 
 
 def test_without_it_the_first_ready_counts() -> None:
