@@ -200,17 +200,25 @@ class _Bench:
         yield Row(f"{what}: memory of the process", found[10][1], "MiB", 300)
 
     def ready(self) -> Iterator[Row]:
-        """The last pod's status is written by the simulated kubelet; then the Deployment's controller has its say."""
+        """The last pod's status is written by the simulated kubelet; then the Deployment's controller has its say. The
+        module is a process, as Ansible runs it where it waits in one call; what counts is when that has ended."""
         late = []
         for _ in range(ROUNDS):
             namespace = self.namespace()
             mark = self.lab.mark()
-            client = self.client()
-            results = engine.apply(client, [deployment(namespace, f"web-{number}") for number in range(5)])
-            outcomes = engine.wait_for(client, results, timeout=120.0)
+            objects = [deployment(namespace, f"web-{number}") for number in range(5)]
+            given = {"objects": objects, "wait": True, "wait_timeout": 120, "kubeconfig": self.config}
+            done = subprocess.run(
+                [sys.executable, "-m", "ansible_collections.dynamo.multinode.plugins.modules.apply"],
+                input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
+                capture_output=True,
+                text=True,
+                check=False,
+                env=python_path(),
+            )
             end = time.time()
-            if not all(outcome.ready for outcome in outcomes.values()):
-                raise RuntimeError("the pods did not become ready")
+            if done.returncode or not all(one["ready"] for one in json.loads(done.stdout)["objects"]):
+                raise RuntimeError(f"the pods did not become ready: {done.stdout}{done.stderr}")
             stamps = [
                 event["stageTimestamp"]
                 for event in self.lab.audit(mark, verbs=("patch",))
@@ -221,7 +229,7 @@ class _Bench:
                 and epoch(event["stageTimestamp"]) <= end
             ]
             late.append(end - max(epoch(stamp) for stamp in stamps))
-        yield row("from the last pod ready to the module's return", late, goal=0.3)
+        yield row("from the last pod ready to the end of the module's process", late, goal=0.3)
 
     def start(self) -> Iterator[Row]:
         core = "ansible_collections.kubernetes.core.plugins.modules.k8s"

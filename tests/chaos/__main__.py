@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m tests.chaos --runs 200``: seeded runs against a lab of its own, and what came of them."""
+"""``python -m tests.chaos --runs 200``: seeded runs against a lab of its own, and what came of them.
+
+``python -m tests.chaos kills``: playbooks that are killed, see kills.py.
+``python -m tests.chaos interrupt LAB_DIR WORDS``: one ansible-playbook, killed as soon as helm has begun.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ for entry in (str(CLONE), str(CLONE / ".cache" / "collections")):
         sys.path.insert(0, entry)
 
 from lab.handle import Lab  # noqa: E402
+from lab.layout import Layout  # noqa: E402
+from tests.chaos import kills  # noqa: E402
 from tests.chaos.faults import RATE  # noqa: E402
 from tests.chaos.runs import Runner, Verdict, prepare  # noqa: E402
 
@@ -91,7 +97,42 @@ def summary(verdicts: list[Verdict], seconds: float) -> str:
     return "\n".join(rows)
 
 
+def killed(words: list[str]) -> int:
+    """``kills [part of a point's name]``: every point of the playbooks' lives, each stack on a lab."""
+    started = time.monotonic()
+    verdicts: list[kills.Verdict] = []
+
+    def wanted(point: kills.Point) -> bool:
+        return not words or any(word in point.name for word in words)
+
+    for points, play in ((kills.POINTS, kills.run), (kills.GROVE_POINTS, kills.run_grove)):
+        if not any(wanted(point) for point in points):
+            continue
+        lab = Lab(f"kills-{uuid.uuid4().hex[:6]}", CLONE / "inventories" / "lab")
+        try:
+            lab.up()
+            verdicts += play(lab, wanted)
+        finally:
+            lab.down(purge=True)
+    good = sum(not verdict.wrong for verdict in verdicts)
+    print(f"{len(verdicts)} points, {good} converged, in {time.monotonic() - started:.0f} s")
+    return 0 if verdicts and good == len(verdicts) else 1
+
+
+def interrupted(folder: str, words: list[str]) -> int:
+    """``interrupt LAB_DIR WORDS``: ``ansible-playbook WORDS`` against this lab, killed inside helm, helm included."""
+    lab = Lab("interrupted")
+    lab.layout = Layout("interrupted", Path(folder))
+    run = kills.Killer(lab).ansible(words, kills.PENDING)
+    print(run.told if run.code is not None else f"killed at {run.output}")
+    return 1 if run.code is not None else 0
+
+
 def main() -> int:
+    if sys.argv[1:2] == ["kills"]:
+        return killed(sys.argv[2:])
+    if sys.argv[1:2] == ["interrupt"]:
+        return interrupted(sys.argv[2], sys.argv[3:])
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.chaos")
     parser.add_argument("--runs", type=int, default=200, help="how many seeds (default 200)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")

@@ -17,7 +17,7 @@ AFTER = ("reset-after", "504-after", "cut", "hang", "delay")
 # Only for writes: another hand is faster, or the API server lost an optimistic race
 WRITES = ("modified", "hand-edit", "hand-delete")
 # Only for reads that go on from somewhere
-WATCHES = ("410", "cut", "reset-before", "503", "delay")
+WATCHES = ("410", "429", "cut", "reset-before", "503", "delay")
 ALL = tuple(dict.fromkeys((*BEFORE, *AFTER, *WRITES, *WATCHES)))
 
 

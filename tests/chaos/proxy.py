@@ -110,7 +110,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
 
         def _exchange(self, body: bytes | None) -> None:
             fault = proxy.fault(self.command, self.path)
-            if fault in ("302", "429", "500", "502", "503", "504", "webhook", "modified"):
+            if fault in ("302", "403", "404", "429", "500", "502", "503", "504", "webhook", "modified"):
                 self._refuse(fault)
                 return
             if fault == "reset-before":
@@ -168,7 +168,12 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             if fault == "502":
                 self._answer(502, b"<html><h1>502 Bad Gateway</h1></html>", "text/html")
                 return
-            if fault == "webhook":
+            if fault == "404":
+                self._answer(404, b"404 page not found\n", "text/plain; charset=utf-8")
+                return
+            if fault == "403":
+                body = _status(403, "Forbidden", 'x is forbidden: User "u" cannot get path "/x"')
+            elif fault == "webhook":
                 refused = "dial tcp 10.0.0.1:443: connect: connection refused"
                 body = _status(
                     500, "InternalError", f'Internal error occurred: failed calling webhook "a.b": {refused}'

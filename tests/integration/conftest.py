@@ -34,12 +34,30 @@ DEFINITIONS = (
     "volcano/scheduling.volcano.sh_podgroups",
 )
 
-LONGEST_FIRST = ("test_site.py", "test_platform.py", "test_chaos.py")
+LONGEST_FIRST = (
+    "test_upgrade.py",
+    "test_roles_alone.py",
+    "test_site_grove.py",
+    "test_site.py",
+    "test_platform.py",
+    "test_adopted.py",
+    "test_findings_live.py",
+    "test_switch.py",
+    "test_kills.py",
+    "test_chaos.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that two workers end at about the same time."""
-    items.sort(key=lambda item: (LONGEST_FIRST.index(item.path.name) if item.path.name in LONGEST_FIRST else 9,))
+    items.sort(key=lambda item: (LONGEST_FIRST.index(item.path.name) if item.path.name in LONGEST_FIRST else 99,))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have measured: the JUnit file has it as properties, and make test's summary shows it."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.fixture(scope="session")
@@ -105,4 +123,4 @@ def namespace(lab: Lab) -> Iterator[str]:
     name = f"t-{uuid.uuid4().hex[:8]}"
     lab.kubectl("create", "namespace", name)
     yield name
-    lab.kubectl("delete", "namespace", name, "--wait=false")
+    lab.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")

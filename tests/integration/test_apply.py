@@ -195,6 +195,17 @@ def test_the_values_of_secrets_are_never_shown(lab: Lab, namespace: str) -> None
     assert "hunter3" not in told
 
 
+def test_the_module_tells_no_value_of_a_secret_at_any_verbosity(lab: Lab, namespace: str) -> None:
+    for number in (2, 3):
+        told = module(lab, {"objects": [secret(namespace, password=f"hunter{number}")]}, "-vvv", "--diff")
+        assert (told["changed"], told["invocation"]["module_args"]["objects"][0]["stringData"]) == (
+            True,
+            {"password": "***"},
+        )
+        for value in ("hunter", "aHVudGVy"):
+            assert value not in told["printed"]
+
+
 def test_a_definition_and_its_objects_in_one_run(lab: Lab, namespace: str, group: str) -> None:
     objects = [widget(group, namespace), config_map(namespace), widget_crd(group)]
     here = client(lab)

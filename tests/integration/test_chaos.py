@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import Client
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.transport import Transport
 
 from lab.handle import Lab
 from tests.chaos.__main__ import chaos, line
@@ -47,6 +48,7 @@ def test_the_plan_of_a_seed_is_the_same_every_time() -> None:
     assert 60 < sum(fault is not None for _one, fault in faults) < 140
     watches = Plan("1", rate=1.0)
     seen = {watches.fault("GET", f"/w{number}?watch=true") for number in range(100)}
+    assert seen == {"410", "429", "503", "cut", "reset-before", "delay"}
     assert seen | set(first.counts) | {watches.fault("PATCH", f"/p{number}") for number in range(200)} >= set(ALL)
 
 
@@ -112,6 +114,35 @@ def test_a_list_that_breaks_off_is_read_again(proxied: tuple[Proxy, Client], nam
     proxy.plan = Once("GET", fault)
     assert engine.apply(here, [config_map(namespace)])[0].action == "unchanged"
     assert proxy.plan.left == 0
+
+
+class Starting(Plan):
+    """An API server that serves before it knows all: ``fault`` for every kind until it has said twice that it is not
+    ready (500, or ``unready``: 403 where nobody may ask)."""
+
+    def __init__(self, fault: str, unready: str = "500") -> None:
+        super().__init__("")
+        self.wanted, self.unready, self.left = fault, unready, 2
+
+    def fault(self, method: str, path: str) -> str | None:
+        if path == "/readyz":
+            self.left -= 1
+            return self.unready if self.left >= 0 else None
+        return self.wanted if self.left > 0 else None
+
+
+@pytest.mark.parametrize("fault", ["403", "404"])
+@pytest.mark.parametrize("unready", ["403", "500"])
+def test_the_first_answers_of_an_api_server_are_not_the_last(
+    proxied: tuple[Proxy, Client], namespace: str, fault: str, unready: str
+) -> None:
+    """A client that never saw it fail would else take kinds for absent that are there, and say that all is gone."""
+    proxy, here = proxied
+    engine.apply(here, [config_map(namespace)])
+    proxy.plan = Starting(fault, unready)
+    fresh = Client(Transport(here.transport.connection))
+    found = fresh.list("v1", "ConfigMap", namespace, label_selector="app=test")
+    assert [obj["metadata"]["name"] for obj in found] == ["settings"]
 
 
 def test_an_answer_that_never_comes_is_given_up(proxied: tuple[Proxy, Client], namespace: str) -> None:

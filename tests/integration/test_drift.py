@@ -67,6 +67,26 @@ def test_a_change_by_hand_is_put_back_and_told(lab: Lab, namespace: str, argv: t
     assert (again.action, again.warnings) == ("unchanged", [])
 
 
+def test_what_was_made_by_hand_and_was_never_ours_stays_its_makers(lab: Lab, namespace: str) -> None:
+    """Also where somebody has edited it since; what is ours stays ours when a hand takes all of it."""
+    here = client(lab)
+    lab.kubectl("create", "-n", namespace, "configmap", "settings", "--from-literal=a=theirs")
+    lab.apply(config_map(namespace, "applied", a="theirs"))
+    lab.kubectl("create", "-n", namespace, "configmap", "edited", "--from-literal=a=theirs")
+    lab.kubectl("patch", "-n", namespace, "configmap", "edited", "-p", '{"data":{"a":"edited"}}')
+    engine.apply(here, [config_map(namespace, "ours", a="1")])
+    lab.kubectl("patch", "-n", namespace, "configmap", "ours", "-p", '{"data":{"a":"9"}}')
+    names = ("settings", "applied", "edited", "ours")
+    results = engine.apply(here, [config_map(namespace, name, a="1") for name in names])
+    assert [result.action for result in results] == ["failed", "failed", "failed", "changed"]
+    owners = ("kubectl-create", "kubectl-client-side-apply", "kubectl-patch")
+    for result, owner in zip(results, owners, strict=False):
+        assert result.error is not None
+        assert f".data.a belongs to {owner}" in result.error
+    live = [lab.get("-n", namespace, "configmap", name)["data"]["a"] for name in names]
+    assert live == ["theirs", "theirs", "edited", "1"]
+
+
 def test_a_field_of_a_controller_is_not_taken_back_with_it(lab: Lab, namespace: str) -> None:
     """Two conflicts on one object, of a hand and of somebody else: refused, and both are named."""
     here = client(lab)

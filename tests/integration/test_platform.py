@@ -96,6 +96,35 @@ class Platform:
         return {item["metadata"]["name"] for item in found if "volcano" in item["metadata"]["name"]}
 
 
+PAIRS = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: dynamo.multinode.helm_component}
+      vars: {helm_component_name: grove, helm_component_given: {decisions: {grove: "{{ decision }}"}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "judge", "refused"), [("install", True, True), ("install", False, False), ("none", True, False)]
+)
+def test_f26_a_role_used_alone_refuses_what_does_not_go_with_the_rest(
+    tmp_path: Path, action: str, judge: bool, refused: bool
+) -> None:
+    """As decided before; the role touches no cluster until it has refused, or has nothing to do."""
+    pair = {"line": "error MN-F26 kai_scheduler: too old", "failing": "MN-F26 too old"}
+    stop = ["that is all"] if action == "install" and not refused else []
+    decision = {"action": action, "lines": ["why"], "failing": stop, "pairs": [pair], "apply": [], "stale": []}
+    (tmp_path / "play.yml").write_text(PAIRS, encoding="utf-8")
+    given = {"decision": {**decision, "objects_differ": False}, "helm_component_judge_pairs": judge}
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), str(tmp_path / "play.yml"), "-e", json.dumps(given)]
+    done = subprocess.run(argv, cwd=CLONE, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == (refused or bool(stop)), done.stdout + done.stderr
+    assert ("msg: MN-F26 too old" in done.stdout) == refused
+    assert ("error MN-F26 kai_scheduler: too old" in done.stdout) == judge
+
+
 @pytest.fixture(scope="module")
 def platform(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFactory) -> Platform:
     return Platform(make_lab(nodes=1), tmp_path_factory.mktemp("platform"))
@@ -110,15 +139,9 @@ def test_killed_inside_helm_install_and_removed(platform: Platform) -> None:
     assert set(platform.lab.kubectl("get", "all,configmaps,secrets,namespaces", "-A", "-o", "name").split()) == before
 
 
-def test_killed_inside_helm_install_and_run_again(platform: Platform) -> None:
-    platform.kill("volcano", when=lambda: platform.status("volcano") == "pending-install", volcano_values=HANGS)
-    output = platform.run("volcano")
-    assert "an interrupted helm run left it pending-install" in output
-    assert platform.status("volcano") == "deployed"
-    assert "changed=0" in platform.run("volcano")
-
-
 def test_killed_inside_helm_upgrade_and_run_again(platform: Platform) -> None:
+    """Inside helm install: the scenario interrupted."""
+    platform.run("volcano")
     queue = {"apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "Queue", "metadata": {"name": "mine"}}
     platform.lab.apply({**queue, "spec": {"weight": 1}})
     uid = platform.lab.get("queue", "mine")["metadata"]["uid"]
@@ -128,11 +151,26 @@ def test_killed_inside_helm_upgrade_and_run_again(platform: Platform) -> None:
     assert platform.lab.get("queue", "mine")["metadata"]["uid"] == uid
 
 
-def test_teardown_keeps_definitions_and_a_reinstall_takes_them_up(platform: Platform) -> None:
+def test_f66_a_release_that_somebody_upgraded_by_hand_is_not_removed(platform: Platform) -> None:
+    """helm would take the definitions along; the remedy that is told mends it."""
+    definitions = platform.definitions()
+    by_hand = ("upgrade", "volcano", str(platform.lab.chart("volcano")), "-n", "volcano-system", "--reuse-values")
+    platform.lab.helm(*by_hand)
+    output = platform.run("volcano", ok=False, volcano_state="absent")
+    assert "MN-F66" in output
+    assert "--post-renderer-args roles/helm_component/files/keep_crds.py" in " ".join(output.split())
+    assert platform.status("volcano") == "deployed"
+    assert platform.definitions() == definitions
+    marks = CLONE / "roles" / "helm_component" / "files" / "keep_crds.py"
+    platform.lab.helm(*by_hand, "--post-renderer", sys.executable, "--post-renderer-args", str(marks))
+
+
+def test_f66_teardown_keeps_definitions_and_a_reinstall_takes_them_up(platform: Platform) -> None:
+    """What plain helm does instead: test_adopted.py."""
     definitions = platform.definitions()
     uid = platform.lab.get("queue", "mine")["metadata"]["uid"]
     assert len(definitions) == 11
-    platform.run("volcano", volcano_state="absent")
+    assert "note MN-F66 volcano: the deployed chart brings" in platform.run("volcano", volcano_state="absent")
     assert platform.status("volcano") == "none"
     assert platform.definitions() == definitions
     assert platform.lab.get("queue", "mine")["metadata"]["uid"] == uid
@@ -154,7 +192,7 @@ def test_a_namespace_with_something_of_others_stays(platform: Platform) -> None:
 def test_what_cannot_run_here_is_refused_before_anything_is_written(platform: Platform) -> None:
     mark = platform.lab.mark()
     output = platform.run("volcano", ok=False, volcano_version="1.12.2", volcano_chart="volcano")
-    assert "MN-F36" in output
+    assert "MN-F27" in output
     assert "volcano PR #4478" in output
     writes = platform.lab.audit(mark, user="dynamo-multinode", verbs=("create", "patch", "update", "delete"))
     assert [event["requestURI"] for event in writes] == []

@@ -293,7 +293,8 @@ def test_facts_tell_of_topology_bindings(api: Client) -> None:
     spec = {"levels": [{"domain": "rack", "key": "topology.kubernetes.io/rack"}]}
     binding = {"apiVersion": "grove.io/v1alpha1", "kind": "ClusterTopologyBinding", "metadata": {"name": "racks"}}
     engine.apply(api, [{**binding, "spec": spec}])
-    assert facts(api)["topology_bindings"] == [{"name": "racks", **spec, "schedulers": [], "in_sync": None}]
+    expected = {"name": "racks", **spec, "schedulers": [], "in_sync": None, "ours": False}
+    assert facts(api)["topology_bindings"] == [expected]
 
 
 @pytest.mark.parametrize("workload_api", ["dynamo", "native"])

@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.dynamo.multinode.plugins.module_utils import lifecycle
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube import readiness
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import path, readiness
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import diagnose
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader import Reader
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref, wait
 
@@ -29,6 +31,7 @@ from tests.unit.plugins.module_utils.recorded import UPSTREAM, Row, judge, table
 
 TABLE = table()
 LONG = 60.0
+BOUND = "received-resource-type"
 
 
 def sample() -> list[Row]:
@@ -104,6 +107,33 @@ def test_snapshot(empty: Replay, row: Row) -> None:
         forget(empty, ref)
 
 
+def test_f108_the_cure_is_the_recorded_one(empty: Replay) -> None:
+    """A pod of an old gang waits for its siblings: named with the command that was seen to cure it."""
+    row = next(one for one in TABLE if one.cause == "MN-F108" and "workaround" in one.recording)
+    recording = UPSTREAM / "recordings" / row.recording
+    _plural, recorded = root_of(row)
+    ref, applied = apply_like(empty, recorded)
+    try:
+        empty.show(row.objects(), applied=[applied])
+        here = client(empty.lab)
+        told = diagnose(here, row.plan())
+        assert told.details["id"] == "MN-F108"
+        (_kubectl, cure) = json.loads((recording / "008-annotate-old-pods.json").read_text())["cmd"].split(" -n ")
+        namespace, _, words = cure.partition(" annotate pod ")
+        assert f"kubectl annotate pod -n {namespace} {words}" in told.remedy
+        (gang,) = lifecycle.old_gangs(path.gang_pods(Reader(here)), "0.1.0-alpha.13")
+        assert [result.error for result in engine.apply(here, gang.patches(), force=True)] == [None, None]
+        assert lifecycle.old_gangs(path.gang_pods(Reader(here)), "0.1.0-alpha.13") == ()
+        later = json.loads((recording / "009-annotated.json").read_text())["objects"]["v1/pods"]
+        for pod in later:
+            now = here.get("v1", "Pod", pod["metadata"]["name"], namespace)
+            # A pod that waited gets its binder's word when KAI binds it, which nobody does here
+            here_now, cured = ({**item["metadata"]["annotations"], BOUND: ""} for item in (now, pod))
+            assert here_now == cured
+    finally:
+        forget(empty, ref)
+
+
 # -- waiting on the recorded watch streams ---------------------------------------------------------------------------
 
 
@@ -111,8 +141,8 @@ class Stream:
     """What was recorded of one workload from its last apply to one snapshot."""
 
     def __init__(self, row: Row, plural: str) -> None:
-        path = UPSTREAM / "recordings" / row.recording / "timeline.jsonl"
-        events = [json.loads(line) for line in path.read_text().splitlines()]
+        timeline = UPSTREAM / "recordings" / row.recording / "timeline.jsonl"
+        events = [json.loads(line) for line in timeline.read_text().splitlines()]
         end = next(n for n, event in enumerate(events) if event.get("file") == f"{row.at}.json")
         begin = max(n for n, event in enumerate(events[:end]) if _is_change(event, plural, row.name))
         self.before, self.after = events[:begin], events[begin : end + 1]

@@ -13,15 +13,18 @@ import os
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.dynamo.multinode.plugins.module_utils.components import registry
 
 from lab.handle import Lab
+from tests.integration.gap import air_gap
 
 CLONE = Path(__file__).resolve().parents[2]
 OURS = "dynamo-multinode"
@@ -33,6 +36,13 @@ NOT_OURS = ("events", "leases", "customresourcedefinitions", "apiservices")
 VOLCANO_QUEUES = {("Queue", "", "root"), ("Queue", "", "default")}
 ENGINE = {"name": "worker", "role": "worker", "node_count": "2", "gpus_per_node": 8}
 SOUND = {"backend": "vllm", "model": "example/model", "image": "example.com/vllm:1.0.0", "components": [ENGINE]}
+MIRROR = {"mirror": "mirror.example:5000/team", "pull_secret": "mirror-pull"}
+MODELS = {"type": "host_path", "path": "/models", "mount_path": "/models"}
+BEHIND_THE_GAP = {
+    "multinode_airgap": True,
+    "multinode_registry": MIRROR,
+    "multinode_workload_defaults": {"namespace": "inference", "model_cache": MODELS},
+}
 MISTAKES = [
     {**SOUND, "name": "a", "nmae": "b"},
     {**SOUND, "name": "b", "backend": "vlm"},
@@ -69,19 +79,36 @@ class Life:
     pod_groups: list[dict[str, Any]] = field(default_factory=list)
     writes: dict[str, list[str]] = field(default_factory=dict)
     uids: dict[str, dict[str, str]] = field(default_factory=dict)
+    attempts: list[str] = field(default_factory=list)
+    helm: dict[str, list[str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
-    def play(self, stage: str, playbook: str, *options: str) -> Run:
+    def counted_helm(self) -> Path:
+        """The lab's helm, which writes down what it was started with."""
+        script, log = self.lab.root / "counted-helm", self.lab.root / "helm.log"
+        if not script.exists():
+            binary = (self.lab.layout.bin / "helm").resolve()
+            script.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\nexec "{binary}" "$@"\n', encoding="utf-8")
+            script.chmod(0o755)
+        log.write_text("", encoding="utf-8")
+        return script
+
+    def play(self, stage: str, playbook: str, *options: str, env: Mapping[str, str] | None = None) -> Run:
         mark = self.lab.mark()
         argv = [str(Path(sys.executable).parent / "ansible-playbook"), f"playbooks/{playbook}.yml"]
+        helm = self.counted_helm()
+        started = time.monotonic()
         done = subprocess.run(
-            [*argv, "-i", "inventories/lab", *options],
+            [*argv, "-i", "inventories/lab", "-e", f"multinode_helm_binary={helm}", *options],
             cwd=CLONE,
-            env={**os.environ, "LAB_DIR": str(self.lab.root), "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, **(env or {}), "LAB_DIR": str(self.lab.root), "ANSIBLE_NOCOLOR": "1"},
             capture_output=True,
             text=True,
             check=False,
         )
+        self.seconds[stage] = time.monotonic() - started
         self.runs[stage] = Run(done.returncode, done.stdout + done.stderr)
+        self.helm[stage] = (self.lab.root / "helm.log").read_text(encoding="utf-8").splitlines()
         self.writes[stage] = [
             f"{event['verb']} {event['requestURI']}"
             for event in self.lab.audit(mark, user=OURS, verbs=WRITES)
@@ -108,9 +135,19 @@ class Life:
         self.pods[stage] = [item for item in listed if item["kind"] == "Pod"]
         self.uids[stage] = {item["metadata"]["name"]: item["metadata"]["uid"] for item in self.pods[stage]}
 
+    def told(self, stage: str) -> str:
+        """How long the stage took, for the summary of a run of the tests."""
+        return f"{self.seconds[stage]:.1f} s, {self.runs[stage].recap['ok']} tasks"
+
+    def assert_order(self, stage: str, order: list[str]) -> None:
+        """The first write of each path came after that of the one before it, by the API server's own log."""
+        writes = self.writes[stage]
+        places = [next((index for index, write in enumerate(writes) if path in write), -1) for path in order]
+        assert -1 not in places and places == sorted(places), (list(zip(order, places, strict=True)), writes)
+
 
 @pytest.fixture(scope="module")
-def life(make_lab: Callable[..., Lab]) -> Life:
+def life(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFactory) -> Life:
     one = Life(make_lab(inventory_path=CLONE / "inventories" / "lab"))
     one.remember("empty")
     one.play("check", "site", "--check", "--diff")
@@ -129,7 +166,10 @@ def life(make_lab: Callable[..., Lab]) -> Life:
     one.play("teardown", "teardown", "-e", "lab_show_too_large=true")
     one.remember("gone")
     one.play("teardown again", "teardown")
-    one.play("served again", "site")
+    with air_gap(tmp_path_factory.mktemp("gap")) as gap:
+        one.play("served again", "site", "-e", json.dumps(BEHIND_THE_GAP), env=gap.env)
+        one.attempts = gap.attempts
+    one.remember("behind the gap")
     one.play("teardown with definitions", "teardown", "-e", "multinode_remove_crds=true")
     return one
 
@@ -172,11 +212,25 @@ def test_no_workloads_at_all_is_a_mistake_too(life: Life) -> None:
     assert life.writes["no workloads"] == []
 
 
-def test_the_first_run_serves(life: Life) -> None:
+def test_the_first_run_serves(life: Life, record_property: Callable[[str, object], None]) -> None:
     run = life.runs["first"]
     assert run.code == 0, run.output
     assert run.recap["changed"] > 0
     assert run.recap["failed"] == 0
+    record_property("site.yml, LWS and Volcano, from an empty cluster", life.told("first"))
+
+
+def test_everything_comes_in_the_order_of_what_it_needs(life: Life) -> None:
+    """Definitions before their controller, Volcano before LWS, which makes gangs by it, workloads last."""
+    order = [
+        # Volcano's are templates of its chart: helm creates them
+        "/customresourcedefinitions?fieldManager=helm",
+        "/namespaces/volcano-system/deployments",
+        "/customresourcedefinitions/leaderworkersets.leaderworkerset.x-k8s.io",
+        "/namespaces/lws-system/deployments",
+        "/namespaces/inference/leaderworkersets",
+    ]
+    life.assert_order("first", order)
 
 
 def test_engines_are_bound_by_volcano_as_whole_gangs(life: Life) -> None:
@@ -214,16 +268,26 @@ def test_the_scheduler_that_bound_them_is_volcano(life: Life) -> None:
     }
 
 
-def test_the_second_run_changes_and_writes_nothing(life: Life) -> None:
+def test_the_second_run_changes_and_writes_nothing(life: Life, record_property: Callable[[str, object], None]) -> None:
     run = life.runs["second"]
     assert run.code == 0, run.output
     assert run.recap["changed"] == 0
     assert life.writes["second"] == []
+    record_property("site.yml, LWS and Volcano, nothing changed", life.told("second"))
 
 
 def test_the_second_run_starts_no_helm(life: Life) -> None:
-    assert life.runs["first"].output.count("Bring the release to its version and values") == 2
-    assert "Bring the release to its version and values" not in life.runs["second"].output
+    assert len([line for line in life.helm["first"] if line.startswith("upgrade -i")]) == 2, life.helm["first"]
+    assert life.helm["second"] == []
+
+
+def test_the_second_run_takes_few_tasks(life: Life) -> None:
+    """All tasks that were not skipped, those that only say something or check arguments among them."""
+    assert life.runs["second"].recap["ok"] <= 25
+
+
+def test_no_value_is_on_a_command_line_of_helm(life: Life) -> None:
+    assert not [line for line in life.helm["first"] if "--set" in line or "schedulerProvider" in line]
 
 
 def test_the_report_proves_each_engine(life: Life) -> None:
@@ -279,6 +343,23 @@ def test_a_torn_down_cluster_can_be_served_again(life: Life) -> None:
     run = life.runs["served again"]
     assert run.code == 0, run.output
     assert "3 of 3 gangs honoured" in run.output
+
+
+def test_behind_an_air_gap_nobody_outside_is_asked_for_anything(life: Life) -> None:
+    """Charts are local archives; test_airgap.py shows that attempts would be seen."""
+    assert life.runs["served again"].output.count("TASK [dynamo.multinode.helm_component : Run helm]") == 2
+    assert life.attempts == []
+
+
+def test_behind_an_air_gap_every_image_of_every_pod_comes_from_the_mirror(life: Life) -> None:
+    pods = life.pods["behind the gap"]
+    assert len(pods) == 12
+    assert registry.outside(pods, MIRROR) == []
+    for pod in pods:
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "mirror-pull"}], pod["metadata"]["name"]
+    for pod in engine_pods(life, "behind the gap", "llama-405b"):
+        offline = {"name": "HF_HUB_OFFLINE", "value": "1"}
+        assert all(offline in container["env"] for container in pod["spec"]["containers"])
 
 
 def test_definitions_go_when_asked(life: Life) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import wait as outage
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.readiness import Verdict
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Outcome, Ref, wait
 
@@ -120,6 +122,17 @@ def test_an_object_that_is_deleted_meanwhile_is_waited_for_again(bare_lab: Lab, 
     report(bare_lab, group, NAMESPACE, "True", "well")
     assert waiter.end().ready
     assert "does not exist" in waiter.reasons
+
+
+def test_rights_that_are_taken_away_end_a_wait_in_slices(
+    bare_lab: Lab, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slice bears what a restarted API server answers, and no slice is so long that its patience ends."""
+    monkeypatch.setattr(outage, "FORGIVEN", 3600.0)
+    here = client(bare_lab, impersonate_user="nobody-any-more")
+    with pytest.raises(ApiError, match="nobody-any-more") as refused:
+        wait(here, [Ref.of(widget(group, NAMESPACE))], timeout=LONG, resumed=True)
+    assert refused.value.status == 403
 
 
 def hooks(group: str) -> Object:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from lab.handle import Lab
 from tests.integration.kube_objects import Object, client, writes
 
 PRODUCT = "NVIDIA-H100-80GB-HBM3"
+PATIENCE = 180.0
 
 
 @pytest.fixture
@@ -91,6 +93,17 @@ def roll(lab: Lab, *workloads: Object, check: bool = False, **options: Any) -> A
 def pods(lab: Lab, namespace: str) -> list[Any]:
     found: list[Any] = lab.get("-n", namespace, "pods")
     return found
+
+
+def until_refused(lab: Lab, namespace: str, name: str, ranks: int) -> None:
+    """All ranks are there, and the scheduler has said no: then a short timeout is enough to know all of it."""
+    deadline = time.monotonic() + PATIENCE
+    refused = 0
+    while refused < ranks:
+        assert time.monotonic() < deadline, f"{refused} of {ranks} pods of {name} were refused"
+        listed = lab.get("-n", namespace, "pods", "-l", f"dynamo.multinode/workload={name}")
+        said = [one for pod in listed for one in pod["status"].get("conditions", []) if one["type"] == "PodScheduled"]
+        refused = sum(one["status"] == "False" for one in said)
 
 
 def test_the_life_of_a_workload(gang_lab: Lab, fresh: str) -> None:
@@ -215,6 +228,8 @@ def test_too_few_gpus_are_named_and_nothing_is_bound(gang_lab: Lab, fresh: str) 
     """A fleet in one call: the one that fits is served, the other is given up when its own deadline passes."""
     big = workload(fresh, "big", node_count=40, gpus_per_node=8, timeouts={"scheduled": "3s", "ready": "1h"})
     # No machines are given, so that no check stops it before the apply
+    roll(gang_lab, workload(fresh, "small"), big, machines=[], wait=False)
+    until_refused(gang_lab, fresh, "big", 40)
     answer = roll(gang_lab, workload(fresh, "small"), big, machines=[])
     entries = {entry["name"]: entry for entry in answer.result["workloads"]}
     assert (entries["small"]["ready"], entries["big"]["ready"]) == (True, False)

@@ -78,6 +78,20 @@ def test_a_pod_runs_on_a_new_node(fleet_lab: Lab) -> None:
     assert fleet_lab.get("pod", "probe")["spec"]["nodeName"] == "lab-system-0"
 
 
+def test_a_pod_whose_machine_was_lost_for_a_moment_is_ready_again(fleet_lab: Lab) -> None:
+    """The controller manager does to pods of a NotReady machine what is done to this one here."""
+    container = {"name": "main", "image": "example.com/main:1"}
+    meta = {"name": "again", "namespace": "default"}
+    fleet_lab.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}})
+    fleet_lab.kubectl("wait", "pod/again", "--for=condition=Ready", "--timeout=60s")
+    lost = '{"status":{"conditions":[{"type":"Ready","status":"False","reason":"NodeNotReady"}]}}'
+    mark = fleet_lab.mark()
+    fleet_lab.kubectl("patch", "pod", "again", "--subresource=status", "-p", lost)
+    fleet_lab.kubectl("wait", "pod/again", "--for=condition=Ready", "--timeout=60s")
+    healed = [event["objectRef"] for event in fleet_lab.audit(mark, user="lab-kwok", verbs=("patch",))]
+    assert [target["name"] for target in healed if target["resource"] == "pods"] == ["again"]
+
+
 def test_more_machines_than_the_inventory_has() -> None:
     found = [{"name": f"n{index}", "gpu_count": 8, "rack": f"r{index // 2}"} for index in range(4)]
     bigger = fleet.resize(found, 9)

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab import binaries, download, golang, programs
+from lab import binaries, download, golang, kubelet, programs
 from lab.errors import LabError
+from lab.layout import Layout
 
 CONTENT = b"#!/bin/sh\necho a program\n"
 
@@ -156,17 +157,18 @@ def test_webhook_manager_keeps_the_charts_arguments(tmp_path: Path) -> None:
     found = programs.launch(
         "vc-webhook-manager",
         container,
-        namespace="elsewhere",
+        layout=Layout("x", tmp_path),
+        pod=("elsewhere", "x"),
         ports={"serve": 1001, "health": 1002, "metrics": 1003},
         kubeconfig=tmp_path / "kubeconfig",
         local=lambda path: tmp_path / path.lstrip("/"),
     )
-    assert "--enabled-admission=/jobs/mutate,/queues/validate" in found.args
-    assert f"--tls-cert-file={tmp_path}/admission.local.config/certificates/tls.crt" in found.args
-    assert "--webhook-namespace=elsewhere" in found.args
-    assert "--port=1001" in found.args
-    assert "--port=8443" not in found.args
-    assert "2>&1" not in found.args
+    assert "--enabled-admission=/jobs/mutate,/queues/validate" in found.argv
+    assert f"--tls-cert-file={tmp_path}/admission.local.config/certificates/tls.crt" in found.argv
+    assert "--webhook-namespace=elsewhere" in found.argv
+    assert "--port=1001" in found.argv
+    assert "--port=8443" not in found.argv
+    assert "2>&1" not in found.argv
     assert found.container_ports == {"8443": 1001}
 
 
@@ -186,7 +188,8 @@ def test_lws_keeps_the_charts_configuration(tmp_path: Path) -> None:
         return programs.launch(
             "lws",
             container,
-            namespace=namespace,
+            layout=Layout("x", tmp_path),
+            pod=(namespace, "x"),
             ports={"serve": 1001, "health": 1002, "metrics": 1003},
             kubeconfig=tmp_path / "kubeconfig",
             local=lambda path: tmp_path / path.lstrip("/"),
@@ -194,9 +197,50 @@ def test_lws_keeps_the_charts_configuration(tmp_path: Path) -> None:
 
     found = launch("lws-system")
     assert found.container_ports == {"9443": 1001, "webhook-server": 1001}
-    written = yaml.safe_load(Path(found.args[0].partition("=")[2]).read_text())
+    written = yaml.safe_load(Path(found.argv[1].partition("=")[2]).read_text())
     assert written["gangSchedulingManagement"] == {"schedulerProvider": "volcano"}
     assert written["webhook"]["port"] == 1001
     assert written["webhook"]["certDir"] == str(tmp_path / "tmp/k8s-webhook-server/serving-certs")
     with pytest.raises(programs.Unsupported, match="in the namespace lws-system only"):
         launch("elsewhere")
+
+
+def test_a_stand_in_has_one_port_for_everything(tmp_path: Path) -> None:
+    container = {
+        "image": "registry.local/kai-scheduler/kai-scheduler/operator:v0.17.0",
+        "args": ["--config=/etc/kai/config.yaml"],
+        "ports": [{"name": "webhook", "containerPort": 9443}, {"containerPort": 8080}],
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/kai"}],
+    }
+    assert programs.wanted_ports("kai-scheduler/operator") == ("serve",)
+    found = programs.launch(
+        "kai-scheduler/operator",
+        container,
+        layout=Layout("x", tmp_path),
+        pod=("kai-scheduler", "kai-operator-1"),
+        ports={"serve": 1001},
+        kubeconfig=tmp_path / "kubeconfig",
+        local=lambda path: tmp_path / path.lstrip("/"),
+    )
+    assert found.argv[1:] == [
+        "-m",
+        "lab.operators",
+        "kai-scheduler/operator",
+        f"--config={tmp_path}/etc/kai/config.yaml",
+    ]
+    assert found.env["POD_NAMESPACE"] == "kai-scheduler"
+    assert {found.container_ports[key] for key in ("9443", "webhook", "8080")} == {1001}
+
+
+@pytest.mark.parametrize(
+    "image", ["nvcr.io/nvidia/gpu-operator:v26.7.1", "grove-operator@sha256:1", "a/b/kubernetes-operator"]
+)
+def test_pods_with_upstreams_image_names_are_run(image: str) -> None:
+    assert kubelet.IMAGE.search(image)
+    assert kubelet.HINT.search(f'"image":"{image}"'.encode())
+
+
+@pytest.mark.parametrize("image", ["nvcr.io/nvidia/gpu-operator-validator:v1", "x/kai-operator:1", "x/operator:1"])
+def test_other_pods_are_not(image: str) -> None:
+    assert not kubelet.IMAGE.search(image)
+    assert not kubelet.HINT.search(f'"image":"{image}"'.encode())
