@@ -30,6 +30,7 @@ LOCAL = ROOT / ".cache"
 COMPLETE = ".complete"
 DEV_LOCK = ROOT / "requirements-dev.txt"
 IMPORTER_LOCK = ROOT / "tools" / "requirements" / "importer.txt"
+OLDEST_LOCK = ROOT / "tools" / "requirements" / "oldest.txt"
 COLLECTIONS_LOCK = ROOT / "tools" / "requirements" / "collections.txt"
 OLDEST, NEWEST = (3, 11), (3, 13)  # what ansible-core 2.19 runs on
 RECIPE = 1  # raised when environments are made differently from the same locks

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`make test`: all stages, fastest first, each to its end, and one summary of what passed, failed and was not run.
 
+What only reads the sources runs two stages at a time, as most of them keep one core busy; what needs labs has the
+machine to itself, because it uses two workers of its own.
+
 A stage's output goes to .cache/logs/<stage>.log, its results (JUnit XML) to .cache/results/<stage>.xml. A stage that
 ran no test has failed, whatever its exit code.
 """
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +30,23 @@ from tools.results import LOGS, RESULTS, Case, Outcome, read_junit
 
 PYTHON = str(LOCAL / "venv" / "bin" / "python")
 HEARTBEAT_SECONDS = 15
-LIMIT_SECONDS = 1500
+LIMIT_SECONDS = 3600
+POLL_SECONDS = 0.1
+SIDE_BY_SIDE = 2
 TAIL_LINES = 40
 REASONS_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the checks: `words` are the arguments of the environment's Python."""
+    """A part of the checks: `words` are the arguments of the environment's Python.
+
+    `shares`: it may run beside another that shares, as it writes nothing that others read.
+    """
 
     name: str
     words: Sequence[str]
+    shares: bool = False
 
     @property
     def pytest(self) -> bool:
@@ -51,18 +61,20 @@ class Stage:
         return RESULTS / f"{self.name}.xml"
 
 
-def pytest_stage(name: str, *options: str) -> Stage:
-    return Stage(name, ("-m", "pytest", f"tests/{name}", f"--junitxml={RESULTS / f'{name}.xml'}", *options))
+def pytest_stage(name: str, *options: str, shares: bool = False) -> Stage:
+    words = ("-m", "pytest", f"tests/{name}", f"--junitxml={RESULTS / f'{name}.xml'}", *options)
+    return Stage(name, words, shares)
 
 
 STAGES = (
-    Stage("lint", ("-m", "tools.lint")),
-    pytest_stage("unit", "-n", "auto"),
-    Stage("coverage", ("-m", "tools.coverage_gate")),
-    Stage("missing_checks", ("-m", "tools.missing_checks")),
-    Stage("docs", ("-m", "tools.docs")),
-    Stage("sanity", ("-m", "tools.sanity")),
-    Stage("importer", ("-m", "tools.importer")),
+    Stage("lint", ("-m", "tools.lint"), shares=True),
+    pytest_stage("unit", "-n", "auto", shares=True),
+    # Early, as it is the longest of these; it works on a copy of its own.
+    Stage("sanity", ("-m", "tools.sanity"), shares=True),
+    Stage("coverage", ("-m", "tools.coverage_gate"), shares=True),
+    Stage("missing_checks", ("-m", "tools.missing_checks"), shares=True),
+    Stage("docs", ("-m", "tools.docs"), shares=True),
+    Stage("importer", ("-m", "tools.importer"), shares=True),
     Stage("lab", ("-m", "tools.lab_programs")),
     # A file at a time, each of the two workers with a lab of its own.
     pytest_stage("integration", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
@@ -137,7 +149,8 @@ def grouped(cases: Iterable[Case]) -> list[tuple[str, list[str]]]:
 
 
 def describe(result: Result) -> list[str]:
-    """The lines under a stage in the summary: why it failed, which tests failed, what was not run and why."""
+    """The lines under a stage in the summary: why it failed, which tests failed, what was not run and why, and what
+    was measured."""
     lines = [f"    FAILED: {result.problem}"] if result.problem else []
     failures = [case for case in result.cases if case.outcome == "failed"]
     lines += [shorten(f"    FAILED: {case.name}: {case.reason}") for case in failures[:REASONS_SHOWN]]
@@ -146,7 +159,7 @@ def describe(result: Result) -> list[str]:
     for reason, names in grouped(case for case in result.cases if case.outcome == "skipped"):
         which = names[0] if len(names) == 1 else f"{len(names)} tests"
         lines.append(shorten(f"    not run: {which}: {reason}"))
-    return lines
+    return lines + [f"    {line}" for case in result.cases for line in case.measured]
 
 
 def summary(results: Sequence[Result], not_started: Sequence[str]) -> list[str]:
@@ -157,7 +170,7 @@ def summary(results: Sequence[Result], not_started: Sequence[str]) -> list[str]:
         verdict = "FAILED" if result.failed else "ok"
         lines.append(f"{result.stage:<12}{counts}{clock(result.seconds):>8}  {verdict}")
         lines += describe(result)
-    lines += [f"{name:<12}{'-':>8}{'-':>8}{'-':>9}{'-':>8}  not run: interrupted before it" for name in not_started]
+    lines += [f"{name:<12}{'-':>8}{'-':>8}{'-':>9}{'-':>8}  not run: interrupted" for name in not_started]
     passed, failed, skipped = totals(results, len(not_started))
     return [*lines, "", f"{passed} passed, {failed} failed, {skipped} skipped"]
 
@@ -188,34 +201,69 @@ def stop_group(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
+def labs() -> set[str]:
+    """The names of this clone's labs; that of `make demo` is the user's own."""
+    return {path.parent.name for path in (ROOT / ".lab").glob("*/state.json")} - {"demo"}
+
+
+def take_down(names: Iterable[str]) -> None:
+    """Labs outlive who started them, so those of a stage that is stopped are taken down here."""
+    for name in sorted(names):
+        words = [PYTHON, "-m", "lab", "down", "--name", name, "--purge"]
+        subprocess.run(words, cwd=ROOT, env=tool_environment(), stdout=subprocess.DEVNULL, check=False)
+
+
+class Running:
+    """A stage that has been started: `look` at it until it gives a result; `stop` ends it before that."""
+
+    def __init__(self, stage: Stage, title: str, say: Callable[[str], None], limit: float = LIMIT_SECONDS) -> None:
+        self.stage, self.title, self.say, self.limit = stage, title, say, limit
+        LOGS.mkdir(parents=True, exist_ok=True)
+        stage.results.unlink(missing_ok=True)
+        self.labs_before = labs()
+        self.begin = self.told = time.monotonic()
+        say(f"[{title}] {stage.name} ...")
+        with stage.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [PYTHON, *stage.words],
+                cwd=ROOT,
+                env=tool_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def look(self) -> Result | None:
+        """Its result once it has ended or is over its limit; a line every HEARTBEAT_SECONDS that shows where it is."""
+        now = time.monotonic()
+        code = self.process.poll()
+        if code is not None:
+            return judge(self.stage.name, code, self.stage.results, now - self.begin)
+        if now - self.begin >= self.limit:
+            self.stop()
+            return judge(self.stage.name, None, self.stage.results, now - self.begin)
+        if now - self.told >= HEARTBEAT_SECONDS:
+            self.told = now
+            elapsed = clock(now - self.begin)
+            self.say(f"[{self.title}] {self.stage.name} {elapsed} | {shorten(last_line(self.stage.log), 90)}")
+        return None
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            stop_group(self.process)
+            take_down(labs() - self.labs_before)
+
+
 def run_stage(stage: Stage, title: str, say: Callable[[str], None], limit: float = LIMIT_SECONDS) -> Result:
-    """Run one stage into its log, with a line every HEARTBEAT_SECONDS that shows where it is."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    stage.results.unlink(missing_ok=True)
-    begin = time.monotonic()
-    say(f"[{title}] {stage.name} ...")
-    with stage.log.open("wb") as log:
-        process = subprocess.Popen(
-            [PYTHON, *stage.words],
-            cwd=ROOT,
-            env=tool_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        code = None
-        try:
-            while code is None and time.monotonic() - begin < limit:
-                try:
-                    code = process.wait(timeout=HEARTBEAT_SECONDS)
-                except subprocess.TimeoutExpired:
-                    elapsed = clock(time.monotonic() - begin)
-                    say(f"[{title}] {stage.name} {elapsed} | {shorten(last_line(stage.log), 90)}")
-        finally:
-            if code is None:
-                stop_group(process)
-    return judge(stage.name, code, stage.results, time.monotonic() - begin)
+    """Run one stage into its log."""
+    running = Running(stage, title, say, limit)
+    try:
+        while (result := running.look()) is None:
+            time.sleep(POLL_SECONDS)
+        return result
+    finally:
+        running.stop()
 
 
 def report_stage(stage: Stage, result: Result, title: str, say: Callable[[str], None]) -> None:
@@ -233,22 +281,40 @@ def report_stage(stage: Stage, result: Result, title: str, say: Callable[[str], 
 WORDS: tuple[tuple[Outcome, str], ...] = (("passed", "passed"), ("failed", "failed"), ("skipped", "not run"))
 
 
+def may_start(stage: Stage, running: Iterable[Running]) -> bool:
+    """Whether it may start beside those that run."""
+    beside = [other.stage for other in running]
+    return not beside or (len(beside) < SIDE_BY_SIDE and stage.shares and all(other.shares for other in beside))
+
+
 def run_all(stages: Sequence[Stage], say: Callable[[str], None]) -> int:
     """Run all stages, whatever fails; print the summary even when interrupted. Gives the exit code."""
-    results: list[Result] = []
+    results: dict[str, Result] = {}
+    waiting = deque(enumerate(stages, start=1))
+    running: list[Running] = []
     interrupted = False
     try:
-        for number, stage in enumerate(stages, start=1):
-            title = f"{number} of {len(stages)}"
-            result = run_stage(stage, title, say)
-            results.append(result)
-            report_stage(stage, result, title, say)
+        while waiting or running:
+            while waiting and may_start(waiting[0][1], running):
+                number, stage = waiting.popleft()
+                running.append(Running(stage, f"{number} of {len(stages)}", say))
+            for one in tuple(running):
+                result = one.look()
+                if result is not None:
+                    running.remove(one)
+                    results[one.stage.name] = result
+                    report_stage(one.stage, result, one.title, say)
+            time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         interrupted = True
-    not_started = [stage.name for stage in stages[len(results) :]]
-    for line in summary(results, not_started):
+    finally:
+        for one in running:
+            one.stop()
+    not_ended = [stage.name for stage in stages if stage.name not in results]
+    in_order = [results[stage.name] for stage in stages if stage.name in results]
+    for line in summary(in_order, not_ended):
         say(line)
-    return 1 if interrupted or any(result.failed for result in results) else 0
+    return 1 if interrupted or any(result.failed for result in in_order) else 0
 
 
 def interrupt(*_: object) -> None:

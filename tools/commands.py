@@ -41,8 +41,11 @@ def tool_environment() -> dict[str, str]:
     return env
 
 
-def echoed(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[list[str], int]:
-    """Run a program that asks nothing, show what it prints as it comes; its lines and its exit code."""
+def echoed(words: Sequence[str], folder: Path, env: Mapping[str, str], prefix: str = "") -> tuple[list[str], int]:
+    """Run a program that asks nothing, show what it prints as it comes; its lines and its exit code.
+
+    ``prefix`` goes before each line that is shown: whose it is, where several run at once.
+    """
     process = subprocess.Popen(
         words,
         cwd=folder,
@@ -54,7 +57,9 @@ def echoed(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[
     )
     lines = []
     for line in process.stdout or ():
-        print(line, end="", flush=True)
+        # In one write, so that the lines of others come before or after it
+        sys.stdout.write(prefix + line)
+        sys.stdout.flush()
         lines.append(line)
     return lines, process.wait()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tools.bootstrap import COLLECTIONS_LOCK, DEV_LOCK, IMPORTER_LOCK, ROOT, uv_environment
+from tools.bootstrap import COLLECTIONS_LOCK, DEV_LOCK, IMPORTER_LOCK, OLDEST_LOCK, ROOT, uv_environment
 from tools.commands import BIN
 
 OPTIONS = ("--quiet", "--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header")
@@ -16,7 +16,7 @@ NO_INDEX = ("--no-emit-index-url", "--no-emit-find-links")
 
 
 def main() -> int:
-    for lock in (DEV_LOCK, IMPORTER_LOCK, COLLECTIONS_LOCK):
+    for lock in (DEV_LOCK, IMPORTER_LOCK, OLDEST_LOCK, COLLECTIONS_LOCK):
         source = lock.with_suffix(".in")
         # Of the ansible package only the file itself is used.
         alone = ("--no-deps",) if lock == COLLECTIONS_LOCK else ()

@@ -22,12 +22,13 @@ Outcome = Literal["passed", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class Case:
-    """One test: `reason` is why it failed or was not run, in one line."""
+    """One test: `reason` is why it failed or was not run, in one line; `measured`, what it recorded as properties."""
 
     name: str
     outcome: Outcome
     reason: str = ""
     seconds: float = 0.0
+    measured: tuple[str, ...] = ()
 
 
 def write_junit(path: Path, suite: str, cases: Sequence[Case]) -> None:
@@ -68,7 +69,8 @@ def read_case(node: ET.Element) -> Case:
             if not reason or reason.endswith(":"):
                 reason = f"{reason} {first_line(found.text or '')}".strip()
             return Case(name, "failed" if outcome == "failed" else "skipped", reason, seconds)
-    return Case(name, "passed", "", seconds)
+    measured = tuple(f"{one.get('name')}: {one.get('value')}" for one in node.iterfind("properties/property"))
+    return Case(name, "passed", "", seconds, measured)
 
 
 def first_line(text: str) -> str:

@@ -14,13 +14,14 @@ from tools.bootstrap import LOCAL, ROOT
 
 sys.path.insert(0, str(LOCAL / "collections"))
 
-from ansible_collections.dynamo.multinode.plugins.module_utils import spec_schema
+from ansible_collections.dynamo.multinode.plugins.module_utils import queues, spec_schema
 
 TABLE = ("| key | values | default | |", "|---|---|---|---|")
 PAGE = ROOT / "docs" / "variables.md"
 KINDS = {
     "annotations": "map",
     "bool": "true or false",
+    "certificates": "PEM text",
     "counts": "map of name to count",
     "dns_names": "list of names",
     "duration": "duration (`90s`, `10m`, `2h`)",
@@ -52,7 +53,7 @@ REST = (
         "multinode_platform",
         "map",
         "`{}`",
-        "By component (`volcano`, `lws`): mode, version, namespace, release, chart, values.",
+        "By component (`grove`, `volcano`, ...): mode, version, namespace, release, chart, values, its own settings.",
     ),
     ("multinode_helm_binary", "path", "helm on PATH", "The helm 3 that provisions charts."),
     (
@@ -61,6 +62,13 @@ REST = (
         "`false`",
         "Write the machines' topology labels where nodes lack them.",
     ),
+    (
+        "multinode_topology_gangs",
+        "`auto`, true or false",
+        "`auto`",
+        "Tell Grove and KAI the topology, so that they pack new workloads.",
+    ),
+    ("multinode_queues", "list", "`[]`", "Queues of KAI or Volcano that are ours; see below."),
     ("multinode_waivers", "list", "`[]`", "Findings about components that were accepted: id, reason, until."),
     (
         "multinode_remove_crds",
@@ -69,10 +77,30 @@ REST = (
         "Let teardown remove definitions, and with them everybody's objects.",
     ),
     (
+        "multinode_remove_claims",
+        "true or false",
+        "`false`",
+        "Let the claims that we made go with their workloads, and what they hold.",
+    ),
+    (
         "multinode_applyset",
         "map: name, namespace",
         "none",
         "The ApplySet to which the workloads' objects belong; needed to prune.",
+    ),
+    ("multinode_upgrade_only", "list", "all", "The components that `upgrade` is about."),
+    (
+        "multinode_upgrade_wait_timeout",
+        "seconds",
+        "`300`",
+        "How long a step of `upgrade` and `rollback` may take to be ready.",
+    ),
+    ("multinode_rollback", "list", "required by `rollback`", "The components that go back to what they ran before."),
+    (
+        "multinode_heal_gangs",
+        "`never`, `allow`",
+        "`never`",
+        "Let `upgrade` annotate the pods of gangs that are older than a new Grove.",
     ),
     (
         "multinode_prune",
@@ -84,6 +112,19 @@ REST = (
     ("multinode_workload_overlays", "map", "`{}`", "By workload name, merged over it. Meant for surveys."),
     ("multinode_workloads", "list", "required", "The workloads; see below."),
     ("multinode_render_dir", "path", "none", "Where `plan` writes manifests."),
+    ("multinode_artifacts_dir", "path", "`artifacts`", "Where `artifacts` writes its list and the mirror script."),
+    (
+        "multinode_artifacts_systems",
+        "list",
+        "`ubuntu22.04`, `ubuntu24.04`",
+        "Operating systems of the GPU machines, which driver images' tags name.",
+    ),
+    (
+        "multinode_artifacts_kubernetes",
+        "version",
+        "any",
+        "The cluster's version: `artifacts` does not ask the cluster.",
+    ),
     ("multinode_manifests", "path or list", "none", "Files and folders that `check_manifest` checks."),
     ("multinode_report_dir", "path", "none", "Where `verify` and `check_manifest` write their reports."),
 )
@@ -142,6 +183,11 @@ def page() -> str:
             "A machine: `multinode_node` of each host",
             "Besides these, each level of `multinode_topology_levels` is a key (`zone`, `block`, `rack`).",
             rows(spec_schema.MACHINE),
+        ),
+        (
+            "A queue: an entry of `multinode_queues`",
+            "`gpu`, `cpu` and `memory` are maps of `quota`, `limit` and `weight`. What they mean: [Queues](queues.md).",
+            rows(queues.QUEUE),
         ),
         ("A workload: an entry of `multinode_workloads`", "", rows(spec_schema.WORKLOAD)),
         ("A component: an entry of a workload's `components`", "", rows(spec_schema.COMPONENT)),
