@@ -10,7 +10,6 @@ order, values, waits, what is read and what is left behind; nothing about upstre
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,21 +39,14 @@ KAI_KEEPS = {
 
 
 @pytest.fixture(scope="module")
-def seconds() -> dict[str, float]:
-    return {}
-
-
-@pytest.fixture(scope="module")
-def life(make_lab: Callable[..., Lab], seconds: dict[str, float], tmp_path_factory: pytest.TempPathFactory) -> Life:
+def life(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFactory) -> Life:
     if not (UPSTREAM / "crds").is_dir():
         pytest.skip("not run: no definitions at MULTINODE_UPSTREAM")
     one = Life(make_lab(inventory_path=CLONE / "inventories" / "lab"))
     one.remember("empty")
 
     def play(stage: str, playbook: str, *options: str, env: Mapping[str, str] | None = None) -> None:
-        started = time.monotonic()
         one.play(stage, playbook, *GROVE, *options, env=env)
-        seconds[stage] = time.monotonic() - started
 
     play("first", "site")
     one.remember("served")
