@@ -21,7 +21,11 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import 
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import LEVELS
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, FleetPlan, WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import (
+        ComponentPlan,
+        FleetPlan,
+        WorkloadPlan,
+    )
 
 SCHEMA = "dynamo.multinode/report/v1"
 Report = dict[str, Any]

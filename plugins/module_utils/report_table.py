@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import ANY_PRODUCT
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, FleetPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import ComponentPlan, FleetPlan
 
 _HEAD = ("workload", "component", "target", "engines", "nodes", "GPUs/node", "GPUs/engine", "GPUs", "degrees")
 

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import spec_merge
-from ansible_collections.dynamo.multinode.plugins.module_utils.checks import (
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.catalog import (
     COMPONENT_CHECKS,
     ENGINE_CONFIG_CHECKS,
     GIVEN_CHECKS,
     POD_SPEC_CHECKS,
     WORKLOAD_CHECKS,
-    Issue,
 )
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Issue
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.given import gpu_slice, is_gpu
 from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import DEGREES, Degrees, solve

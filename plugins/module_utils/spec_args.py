@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.garbage import no_collection
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, machines_from_facts, plan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import machines_from_facts, plan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import (
     SpecError,
     read_machines,

@@ -220,7 +220,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose imp
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.facts import collect
 from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import leftovers, placement
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.report import Report, build, table, to_json, to_junit
 from ansible_collections.dynamo.multinode.plugins.module_utils.report_html import to_html
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import SpecError, parse_settings

@@ -157,7 +157,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import files, render
 from ansible_collections.dynamo.multinode.plugins.module_utils.report_table import plan_table
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import SpecError

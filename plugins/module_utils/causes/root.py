@@ -22,7 +22,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import 
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import root_of
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import WorkloadPlan
 
 Object = Mapping[str, Any]
 

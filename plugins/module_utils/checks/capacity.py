@@ -14,7 +14,11 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.checks.model impo
 from ansible_collections.dynamo.multinode.plugins.module_utils.fleet import Fleet
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, FleetPlan, WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import (
+        ComponentPlan,
+        FleetPlan,
+        WorkloadPlan,
+    )
 
 _AUTOSCALER = "add machines, shrink the engine, or leave it to the cluster's autoscaler if it has one"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 
 
 def f35_no_gang(plan: FleetPlan) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan, WorkloadPlan
 
 Facts = Mapping[str, Any]
 Node = Mapping[str, Any]

@@ -16,7 +16,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.checks.model impo
 from ansible_collections.dynamo.multinode.plugins.module_utils.mirror import hub_inside
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 
 
 def f01_unchecked_model(plan: FleetPlan) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 
 # What restricted-v2, the constraint of every namespace, allows (openshift/docs: managing SCCs).
 _VOLUMES = ("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected")

@@ -15,7 +15,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings i
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import quantity
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan, WorkloadPlan
 
 Facts = Mapping[str, Any]
 Known = Mapping[str, Mapping[str, Any]]

@@ -15,7 +15,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base imp
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Issue
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import WorkloadPlan
 
 _SEMVER = re.compile(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
 # A pod of a StatefulSet carries the label controller-revision-hash: <set>-<hash of 10>.

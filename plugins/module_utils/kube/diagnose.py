@@ -33,7 +33,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.placement import 
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_schema import LEVELS
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import WorkloadPlan
 
 __all__ = ["Diagnosis", "diagnose", "diagnose_all", "explain", "explained", "told", "waits"]
 

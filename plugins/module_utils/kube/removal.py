@@ -16,7 +16,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.reader impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.results import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import MANAGED_BY, WORKLOAD_LABEL
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import KINDS
 
 OWN = f"{MANAGED_BY}={FIELD_MANAGER}"

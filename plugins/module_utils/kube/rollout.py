@@ -27,7 +27,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.serving impo
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices import Waited
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import OnChange, Ref
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import WORKLOAD_LABEL
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import finish_workloads, summary
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import (
     KINDS,

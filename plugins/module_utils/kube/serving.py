@@ -22,11 +22,8 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import 
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import WORKLOAD_LABEL
 from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import is_true
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import live_engines
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import (
-    FleetPlan,
-    WorkloadPlan,
-    machines_from_facts,
-)
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import machines_from_facts
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import engines_text
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import SpecError
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import WorkloadPlan
 
 Object = Mapping[str, Any]
 _T = TypeVar("_T")

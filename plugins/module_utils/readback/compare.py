@@ -16,7 +16,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.readback.model im
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback.reader import read
 
 if TYPE_CHECKING:
-    from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
+    from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import ComponentPlan, WorkloadPlan
 
 
 def compare(plan: WorkloadPlan, rendered: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import TopologyBinding, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import TopologyBinding, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import dynamo, leaderworkerset, podcliqueset, site
 
 # Every kind of object that any target renders: where removal and leftovers look.

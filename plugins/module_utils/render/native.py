@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS, Wiring
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends.base import HTTP_PORT
 from ansible_collections.dynamo.multinode.plugins.module_utils.names import COMPONENT_LABEL, WORKLOAD_LABEL
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import ComponentPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import pod
 
 _PROBE_PERIOD = 10

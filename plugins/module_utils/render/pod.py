@@ -22,7 +22,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.names import (
     compute_domain_name,
     engine_config_name,
 )
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import ComponentPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import site
 from ansible_collections.dynamo.multinode.plugins.module_utils.render.merge import strategic
 from ansible_collections.dynamo.multinode.plugins.module_utils.render.yaml_text import dump

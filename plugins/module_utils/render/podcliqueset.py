@@ -17,7 +17,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.names import (
     RANK_LABEL,
     WORKLOAD_LABEL,
 )
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import ComponentPlan, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import ComponentPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import native, pod
 
 API_VERSION = "grove.io/v1alpha1"

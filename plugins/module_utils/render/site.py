@@ -20,7 +20,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.mirror import (
     pull_secret_of,
     wants_hub,
 )
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import WorkloadPlan
 
 __all__ = ["CA_FOLDER", "CA_KEY", "OFFLINE", "ca_of", "environment", "placed"]
 

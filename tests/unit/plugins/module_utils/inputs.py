@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import render
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import Problem, SpecError
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_args import load

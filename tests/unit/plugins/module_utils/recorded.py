@@ -21,7 +21,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snaps
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.diagnose import explain, waits
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
 from ansible_collections.dynamo.multinode.plugins.module_utils.placement import placement
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import (
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import (
     Choice,
     ComponentPlan,
     FleetPlan,

@@ -20,7 +20,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.snapshot import Log, Snapshot
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.wait import Ref
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import Degrees
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import Network
 
 from tests.unit.plugins.module_utils.recorded import engine_objects, event, lws, node, queue, snapshot, workload

@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import Choice, resolve
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan import resolve
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import Choice
 from ansible_collections.dynamo.multinode.plugins.module_utils.report_table import plan_table
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec import Settings, SpecError
 

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from ansible_collections.dynamo.multinode.plugins.module_utils.backends import BACKENDS
 from ansible_collections.dynamo.multinode.plugins.module_utils.parallelism import STRATEGIES, Degrees, solve
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan, WorkloadPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan, WorkloadPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback import compare
 from ansible_collections.dynamo.multinode.plugins.module_utils.render import KINDS, render
 from ansible_collections.dynamo.multinode.plugins.module_utils.render.files import texts

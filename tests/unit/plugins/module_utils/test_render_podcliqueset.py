@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 
 from tests.unit.plugins.module_utils.inputs import by_kind, component, main, native, objects, values, workload
 

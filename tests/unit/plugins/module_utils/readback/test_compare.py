@@ -10,7 +10,7 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.dynamo.multinode.plugins.module_utils.plan import FleetPlan
+from ansible_collections.dynamo.multinode.plugins.module_utils.plan_model import FleetPlan
 from ansible_collections.dynamo.multinode.plugins.module_utils.readback import compare
 
 from tests.unit.plugins.module_utils.inputs import component, dynamo, fleet, native, objects, workload
