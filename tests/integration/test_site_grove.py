@@ -28,7 +28,8 @@ TO_LWS = ("-e", json.dumps({"multinode_orchestrator": "lws"}))
 # The stand-in of Dynamo's operator makes nothing on LWS
 MOVED = ("-e", json.dumps({"multinode_orchestrator": "lws", "multinode_workload_api": "native"}))
 WILLING = ("-e", "multinode_replace=allow")
-AT_HOME = ("-e", json.dumps({"multinode_workload_defaults": {"namespace": "inference", "orchestrator": "grove"}}))
+DEFAULTS = {**BEHIND_THE_GAP["multinode_workload_defaults"], "orchestrator": "grove"}
+AT_HOME = ("-e", json.dumps({"multinode_workload_defaults": DEFAULTS}))
 HELM = "TASK [dynamo.multinode.helm_component : Run helm]"
 # KAI's operator makes these two queues, and its chart has helm keep the shard
 KAI_KEEPS = {

@@ -127,6 +127,19 @@ class Case:
                     found.append(event)
         return sorted(found, key=when)
 
+    def evicted_by_volcano(self) -> tuple[str, str] | None:
+        """When Volcano evicted this gang, and its own words; nothing where the gang was placed again since.
+
+        It tells that by events on the pods that it deletes; those that LWS makes in their place bear their names.
+        """
+        names = [str(pod["metadata"]["name"]) for pod in self.engine.pods.values()]
+        told = self.events(names, ["Evict"])
+        placed = self.events(names, ["Scheduled"])
+        made = str(((self.engine.owner or {}).get("metadata") or {}).get("creationTimestamp") or "")
+        if not told or when(told[-1]) < made or (placed and when(placed[-1]) > when(told[-1])):
+            return None
+        return when(told[-1]), str(told[-1].get("message"))
+
 
 def when(event: Object) -> str:
     """When an event was last seen: RFC 3339, and so in order as text."""

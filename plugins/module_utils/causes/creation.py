@@ -291,7 +291,8 @@ def two_owners(case: Case) -> Diagnosis | None:
     old = all(one.get("kind") == "Pod" for one in references)
     return case.say(
         "MN-F88",
-        f"its PodGroup {group['metadata']['name']} belongs to "
+        _after_eviction(case)
+        + f"its PodGroup {group['metadata']['name']} belongs to "
         + (
             f"an earlier {whose}, with which it is about to be deleted; LWS up to 0.10.0 makes none in its place"
             if old
@@ -302,6 +303,12 @@ def two_owners(case: Case) -> Diagnosis | None:
         else "use Volcano 1.13 or newer with LWS, and let nothing else make PodGroups of these names",
         pod_groups=names,
     )
+
+
+def _after_eviction(case: Case) -> str:
+    """What came first: the engine that LWS makes anew at once may have no PodGroup."""
+    told = case.evicted_by_volcano()
+    return f"its gang ran and was evicted at {told[0]} (Volcano says: {told[1]}), and now " if told else ""
 
 
 def volcano_down(case: Case) -> Diagnosis | None:
@@ -327,8 +334,9 @@ def volcano_down(case: Case) -> Diagnosis | None:
     if group is None:
         return case.say(
             "MN-F88",
-            "its pods wait for a PodGroup that does not exist",
-            "recreate the LeaderWorkerSet; LWS must run with schedulerProvider: volcano",
+            _after_eviction(case) + "its pods wait for a PodGroup that does not exist",
+            (f"delete its leader pod {leader['metadata']['name']}" if leader else "recreate the LeaderWorkerSet")
+            + ": LWS makes the engine anew, with a PodGroup; it must run with schedulerProvider: volcano",
         )
     untouched = not (group.get("status") or {}).get("phase") and not (group.get("status") or {}).get("conditions")
     if untouched and all(condition(pod, "PodScheduled") is None for pod in engine.pods.values()):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.dynamo.multinode.plugins.module_utils import gangs
 from ansible_collections.dynamo.multinode.plugins.module_utils.causes import creation
-from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis, when
+from ansible_collections.dynamo.multinode.plugins.module_utils.causes.case import Case, Diagnosis
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import snapshot as live
 from ansible_collections.dynamo.multinode.plugins.module_utils.occupancy import (
     GROVE_GANG,
@@ -328,14 +328,10 @@ def _evicted_by_kai(case: Case) -> Diagnosis | None:
 
 
 def _evicted_by_volcano(case: Case) -> Diagnosis | None:
-    """Volcano tells it by events on the pods that it deletes; those that LWS makes in their place bear their names."""
-    names = [str(pod["metadata"]["name"]) for pod in case.engine.pods.values()]
-    told = case.events(names, ["Evict"])
-    placed = case.events(names, ["Scheduled"])
-    made = str(((case.engine.owner or {}).get("metadata") or {}).get("creationTimestamp") or "")
-    if not told or when(told[-1]) < made or (placed and when(placed[-1]) > when(told[-1])):
+    told = case.evicted_by_volcano()
+    if told is None:
         return None
-    said, since = str(told[-1].get("message")), when(told[-1])
+    since, said = told
     cause = f"its gang ran and was evicted at {since}; Volcano says: {said}"
     if "reclaim" in said:
         return case.say(

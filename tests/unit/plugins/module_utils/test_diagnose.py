@@ -334,6 +334,19 @@ def test_f88_a_pod_group_that_is_not_the_leaders(owner: tuple[str, str, str], sa
     assert (found.details["id"], said in found.cause) == ("MN-F88", True), found.cause
 
 
+@pytest.mark.parametrize("left", ["the earlier leader's", "none"])
+def test_f88_what_was_evicted_and_came_back_without_its_pod_group(left: str) -> None:
+    objects = owned(waiting("llama-worker", 2), "Pod", "llama-worker-0", "before")
+    if left == "none":
+        objects.pop()
+    old = evict("llama-worker-0", "preempt", "2026-01-01T00:20:00Z")
+    found = explain(workload(), snapshot(*NODES, queue(), *objects, old))
+    assert found.details["id"] == "MN-F88"
+    assert "its gang ran and was evicted at 2026-01-01T00:20:00Z (Volcano says: Pod is evicted" in found.cause
+    assert ("wait for a PodGroup that does not exist" in found.cause) == (left == "none")
+    assert ("delete its leader pod llama-worker-0: LWS makes" in found.remedy) == (left == "none")
+
+
 def test_f88_two_pod_groups_for_one_engine() -> None:
     objects = waiting("llama-worker", 2)
     objects[2]["metadata"]["annotations"]["scheduling.k8s.io/group-name"] = "podgroup-1234"
