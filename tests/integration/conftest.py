@@ -36,15 +36,19 @@ DEFINITIONS = (
 
 LONGEST_FIRST = (
     "test_upgrade.py",
-    "test_roles_alone.py",
-    "test_site_grove.py",
-    "test_site.py",
     "test_platform.py",
-    "test_adopted.py",
-    "test_findings_live.py",
+    "test_site_grove.py",
+    "test_roles_alone.py",
     "test_switch.py",
-    "test_kills.py",
+    "test_adopted.py",
+    "test_failed_releases.py",
+    "test_site.py",
     "test_chaos.py",
+    "test_controllers.py",
+    "test_oldest_ansible.py",
+    "test_findings_live.py",
+    "test_kills.py",
+    "test_lifecycle.py",
 )
 
 
