@@ -17,6 +17,14 @@ NOUVEAU_FILE = "/etc/modprobe.d/dynamo-multinode-nouveau.conf"
 MEMLOCK_FILE = "50-dynamo-multinode-memlock.conf"
 # Where the operator's driver container shows its files
 DRIVER_CONTAINER = "/run/nvidia/driver"
+# kubeadm, rke2 and k0s; OpenShift; Fedora; k3s, with and without what it packs itself
+CNI_FOLDERS = (
+    "/opt/cni/bin",
+    "/var/lib/cni/bin",
+    "/usr/libexec/cni",
+    "/var/lib/rancher/k3s/data/cni",
+    "/var/lib/rancher/k3s/data/current/bin",
+)
 # Names of packages that bring the kernel driver or belong to it; the container toolkit and NCCL do not
 _PACKAGE = re.compile(
     r"^(nvidia-(driver|dkms|kernel|open|headless|fabricmanager)|kmod-nvidia|libnvidia-compute|linux-(modules|objects)-nvidia|"
@@ -91,6 +99,13 @@ def driver(machine: Machine, kernel: str, skip: dict[str, str]) -> dict[str, Any
     }
 
 
+def cni(machine: Machine) -> dict[str, list[str]]:
+    """``folders``: where this machine has CNI plugins, of the places that distributions take. ``plugins``: their names."""
+    found = {folder: machine.find(f"{folder}/*") for folder in CNI_FOLDERS}
+    names = {path.rpartition("/")[2] for paths in found.values() for path in paths}
+    return {"folders": [folder for folder, paths in found.items() if paths], "plugins": sorted(names)}
+
+
 def facts(machine: Machine, expected: Mapping[str, Any]) -> dict[str, Any]:
     """Everything, JSON-able. ``expected`` is handed through, so that machines may differ in what they are to be."""
     skip: dict[str, str] = {}
@@ -127,6 +142,7 @@ def facts(machine: Machine, expected: Mapping[str, Any]) -> dict[str, Any]:
             "huge_page_kib": huge["Hugepagesize"],
             "numa_nodes": len(machine.find("/sys/devices/system/node/node[0-9]*")),
         },
+        "cni": cni(machine),
         "written": [
             *machine.find(NOUVEAU_FILE),
             *machine.find(f"/etc/systemd/system/*.service.d/{MEMLOCK_FILE}"),

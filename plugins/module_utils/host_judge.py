@@ -6,7 +6,7 @@
 ``expected`` in the facts: ``driver`` (``operator``: the GPU operator installs it; ``host``: the machine brings it;
 ``auto``: not said), ``gpu_count``, ``toolkit_config``, ``toolkit_socket`` and ``runtime`` (what the toolkit is told),
 ``toolkit`` (whether it is to be installed by the operator), ``nri`` (whether it leaves containerd's configuration
-alone).
+alone), ``cni_plugins`` (names that have to be there).
 """
 
 from __future__ import annotations
@@ -227,6 +227,22 @@ def f39_broken(name: str, facts: Facts) -> Iterator[Finding]:
         )
 
 
+def f45_cni(name: str, facts: Facts) -> Iterator[Finding]:
+    """A CNI plugin that is to be there and is not: pods of a network of its type stay in ContainerCreating."""
+    here = facts["cni"]
+    missing = [plugin for plugin in facts["expected"].get("cni_plugins") or () if plugin not in here["plugins"]]
+    if missing:
+        where = ", ".join(here["folders"])
+        yield Finding(
+            "MN-F45",
+            "error",
+            name,
+            f"{_some(missing)} is not among its CNI plugins ({where})" if where else "it has no CNI plugins at all",
+            "the network operator brings macvlan, host-device, ipoib and the like (secondaryNetwork.cniPlugins of its "
+            "NicClusterPolicy); look whether its DaemonSet runs on this machine, or install them",
+        )
+
+
 def f46_memlock(name: str, facts: Facts) -> Iterator[Finding]:
     """A container runtime that may lock little memory, on a machine with RDMA."""
     runtime = facts["runtime"]
@@ -314,6 +330,7 @@ MACHINE_CHECKS: tuple[Callable[[str, Facts], Iterator[Finding]], ...] = (
     f39_unread,
     f39_told,
     f39_broken,
+    f45_cni,
     f46_memlock,
     n50_iommu,
     n51_acs,

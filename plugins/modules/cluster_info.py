@@ -19,6 +19,8 @@ description:
   - Compares topology labels of the nodes with the inventory.
   - Changes nothing.
 extends_documentation_fragment:
+  - dynamo.multinode.platform
+  - dynamo.multinode.waivers
   - kubernetes.core.k8s_auth_options
 requirements:
   - kubernetes >= 24.2.0 (Python package)
@@ -140,30 +142,10 @@ options:
     type: str
     choices: [auto, grove, lws]
     default: auto
-  scheduler:
-    description: Which scheduler is to place the gangs.
-    type: str
-    choices: [auto, kai, volcano, default]
-    default: auto
-  workload_api:
-    description: Which objects the workloads are to become.
-    type: str
-    choices: [auto, dynamo, native]
-    default: auto
   dynamo_version:
     description: The Dynamo version whose set of versions is the default of all components. Empty takes the matrix's.
     type: str
     default: ''
-  registry:
-    description: The variable C(multinode_registry), where images are pulled from.
-    type: dict
-  pod_proxy:
-    description: The variable C(multinode_proxy), how operators reach outside.
-    type: dict
-  airgap:
-    description: Whether nothing may be downloaded, so that a chart which is not a local archive or folder is refused.
-    type: bool
-    default: false
   wait_for:
     description:
       - Names of components that must be ready; V(all) stands for those that are asked for.
@@ -182,22 +164,6 @@ options:
     description: Seconds to wait for all of O(wait_for) together.
     type: int
     default: 300
-  waivers:
-    description: Findings that were accepted; they are returned as waived, and until the named date only.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      id:
-        description: Id of the finding, such as V(MN-F32).
-        type: str
-        required: true
-      reason:
-        description: Why it was accepted.
-        type: str
-      until:
-        description: Last day on which it is accepted, as V(2027-01-01).
-        type: str
   topology:
     description: Compare the nodes' topology labels with these machines, and say what to apply.
     type: dict
@@ -542,6 +508,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import WAIVER_OPTIONS
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
 from ansible_collections.dynamo.multinode.plugins.module_utils.charts import BadChart
 from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import hidden, redacted
@@ -571,7 +538,6 @@ def arguments() -> dict[str, Any]:
         "remove_crds": {"type": "bool", "default": False},
         "planned": {"type": "bool", "default": False},
     }
-    waiver = {"id": {"type": "str", "required": True}, "reason": {"type": "str"}, "until": {"type": "str"}}
     return {
         **copy.deepcopy(AUTH_ARGS),
         "gather": {"type": "list", "elements": "str", "choices": list(GATHER), "default": list(GATHER)},
@@ -590,7 +556,7 @@ def arguments() -> dict[str, Any]:
         "wait_for": {"type": "list", "elements": "str", "default": []},
         "wait_except": {"type": "list", "elements": "str", "default": []},
         "wait_timeout": {"type": "int", "default": 300},
-        "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
+        "waivers": {"type": "list", "elements": "dict", "default": [], "options": WAIVER_OPTIONS},
         "topology": {"type": "dict", "options": copy.deepcopy(gangs_asked.TOPOLOGY)},
         "queues": {"type": "dict", "options": copy.deepcopy(gangs_asked.QUEUES)},
     }

@@ -21,6 +21,8 @@ description:
   - What could not be read is said with its reason. Root is needed only for ACS, and where k3s or rke2 hide their
     configuration.
   - Changes nothing.
+extends_documentation_fragment:
+  - dynamo.multinode.waivers
 options:
   expected:
     description: What the machine is to be like; handed through to RV(facts).
@@ -65,6 +67,11 @@ options:
         description: Socket of containerd that the toolkit is told. Empty is its own default.
         type: str
         default: ''
+      cni_plugins:
+        description: CNI plugins that have to be on the machine, by the names of their programs.
+        type: list
+        elements: str
+        default: []
   root:
     description: Folder that stands for C(/) of the machine.
     type: path
@@ -88,22 +95,6 @@ options:
         type: dict
       unread:
         description: Why there are no O(machines[].facts).
-        type: str
-  waivers:
-    description: Findings that were accepted; they are returned as waived, and until the named date only.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      id:
-        description: Id of the finding, such as V(MN-F46).
-        type: str
-        required: true
-      reason:
-        description: Why it was accepted.
-        type: str
-      until:
-        description: Last day on which it is accepted, as V(2027-01-01).
         type: str
 attributes:
   check_mode:
@@ -182,6 +173,7 @@ lines:
 import datetime
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import WAIVER_OPTIONS
 from ansible_collections.dynamo.multinode.plugins.module_utils.host_facts import facts
 from ansible_collections.dynamo.multinode.plugins.module_utils.host_fleet import report
 from ansible_collections.dynamo.multinode.plugins.module_utils.host_machine import Machine
@@ -198,16 +190,16 @@ def main() -> None:
         "runtime": {"type": "str", "default": "auto"},
         "toolkit_config": {"type": "str", "default": ""},
         "toolkit_socket": {"type": "str", "default": ""},
+        "cni_plugins": {"type": "list", "elements": "str", "default": []},
     }
     machine = {"name": {"type": "str", "required": True}, "facts": {"type": "dict"}, "unread": {"type": "str"}}
-    waiver = {"id": {"type": "str", "required": True}, "reason": {"type": "str"}, "until": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
             "expected": {"type": "dict", "options": expected},
             "root": {"type": "path", "default": "/"},
             "command_path": {"type": "list", "elements": "path", "default": []},
             "machines": {"type": "list", "elements": "dict", "options": machine},
-            "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
+            "waivers": {"type": "list", "elements": "dict", "default": [], "options": WAIVER_OPTIONS},
         },
         mutually_exclusive=[("machines", "expected")],
         supports_check_mode=True,

@@ -19,6 +19,8 @@ description:
   - Names gangs that an upgrade of Grove left half-blind, and what cures them.
   - Changes nothing.
 extends_documentation_fragment:
+  - dynamo.multinode.platform
+  - dynamo.multinode.waivers
   - kubernetes.core.k8s_auth_options
 requirements:
   - kubernetes >= 24.2.0 (Python package)
@@ -66,42 +68,6 @@ options:
     type: str
     choices: [auto, grove, lws]
     default: auto
-  scheduler:
-    description: Which scheduler is to place the gangs.
-    type: str
-    choices: [auto, kai, volcano, default]
-    default: auto
-  workload_api:
-    description: Which objects the workloads are to become.
-    type: str
-    choices: [auto, dynamo, native]
-    default: auto
-  registry:
-    description: The variable C(multinode_registry), where images are pulled from.
-    type: dict
-  pod_proxy:
-    description: The variable C(multinode_proxy), how operators reach outside.
-    type: dict
-  airgap:
-    description: Whether every step needs a local chart.
-    type: bool
-    default: false
-  waivers:
-    description: Findings that were accepted; they are returned as waived, and until the named date only.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      id:
-        description: Id of the finding.
-        type: str
-        required: true
-      reason:
-        description: Why it was accepted.
-        type: str
-      until:
-        description: Last day on which it is accepted, as V(2027-01-01).
-        type: str
 seealso:
   - module: dynamo.multinode.cluster_info
 """
@@ -195,7 +161,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dynamo.multinode.plugins.module_utils import lifecycle
 from ansible_collections.dynamo.multinode.plugins.module_utils.charts import BadChart
-from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import WAIVER_OPTIONS, Finding
 from ansible_collections.dynamo.multinode.plugins.module_utils.components import COMPONENTS, waived
 from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import Credentials, hidden, redacted
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import path as reading
@@ -208,7 +174,6 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.spec_problems imp
 
 def arguments() -> dict[str, Any]:
     """Argument specification; credentials as kubernetes.core has them."""
-    waiver = {"id": {"type": "str", "required": True}, "reason": {"type": "str"}, "until": {"type": "str"}}
     return {
         **copy.deepcopy(AUTH_ARGS),
         "platform": {"type": "dict", "default": {}},
@@ -222,7 +187,7 @@ def arguments() -> dict[str, Any]:
         "registry": {"type": "dict"},
         "pod_proxy": {"type": "dict"},
         "airgap": {"type": "bool", "default": False},
-        "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
+        "waivers": {"type": "list", "elements": "dict", "default": [], "options": WAIVER_OPTIONS},
     }
 
 

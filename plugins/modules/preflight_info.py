@@ -18,6 +18,8 @@ description:
   - ConfigMaps of the same files are read as well, for the engine configuration in them. Other kinds are left alone.
 author:
   - dynamo.multinode contributors (@dynamo-multinode)
+extends_documentation_fragment:
+  - dynamo.multinode.waivers
 options:
   manifests:
     description: Objects to check.
@@ -49,22 +51,6 @@ options:
       - Facts of a cluster, as RV(dynamo.multinode.cluster_info#module:cluster) returns them.
       - With them GPUs per machine are compared with the machines that are there.
     type: dict
-  waivers:
-    description: Findings that were accepted; they are returned as waived, and until the named date only.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      id:
-        description: Id of the finding, such as V(MN-F09).
-        type: str
-        required: true
-      reason:
-        description: Why it was accepted.
-        type: str
-      until:
-        description: Last day on which it is accepted, as V(2027-01-01).
-        type: str
   report_dir:
     description:
       - Folder for C(manifests.json) and C(manifests.xml) (JUnit). It is created if needed.
@@ -173,7 +159,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks import manifest
-from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import WAIVER_OPTIONS, Finding
 from ansible_collections.dynamo.multinode.plugins.module_utils.discreet import Discreet
 from ansible_collections.dynamo.multinode.plugins.module_utils.manifest_files import SUFFIXES, parse, unpacked
 from ansible_collections.dynamo.multinode.plugins.module_utils.manifest_report import (
@@ -254,7 +240,6 @@ class _Module(Discreet, AnsibleModule):
 
 
 def main() -> None:
-    waiver = {"id": {"type": "str", "required": True}, "reason": {"type": "str"}, "until": {"type": "str"}}
     module = _Module(
         argument_spec={
             "manifests": {"type": "list", "elements": "dict", "default": []},
@@ -263,7 +248,7 @@ def main() -> None:
             "provider": {"type": "str", "choices": ["auto", "grove", "lws"], "default": "auto"},
             "dynamo_version": {"type": "str"},
             "cluster": {"type": "dict"},
-            "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
+            "waivers": {"type": "list", "elements": "dict", "default": [], "options": WAIVER_OPTIONS},
             "report_dir": {"type": "path"},
         },
         supports_check_mode=True,

@@ -130,7 +130,7 @@ def platform(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFact
     return Platform(make_lab(nodes=1), tmp_path_factory.mktemp("platform"))
 
 
-def test_killed_inside_helm_install_and_removed(platform: Platform) -> None:
+def test_f63_killed_inside_helm_install_and_removed(platform: Platform) -> None:
     before = set(platform.lab.kubectl("get", "all,configmaps,secrets,namespaces", "-A", "-o", "name").split())
     platform.kill("volcano", when=lambda: platform.status("volcano") == "pending-install", volcano_values=HANGS)
     assert platform.record("volcano")["origin"] == "provisioned", "it is ours before helm begins"
@@ -139,7 +139,7 @@ def test_killed_inside_helm_install_and_removed(platform: Platform) -> None:
     assert set(platform.lab.kubectl("get", "all,configmaps,secrets,namespaces", "-A", "-o", "name").split()) == before
 
 
-def test_killed_inside_helm_upgrade_and_run_again(platform: Platform) -> None:
+def test_f63_killed_inside_helm_upgrade_and_run_again(platform: Platform) -> None:
     """Inside helm install: the scenario interrupted."""
     platform.run("volcano")
     queue = {"apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "Queue", "metadata": {"name": "mine"}}

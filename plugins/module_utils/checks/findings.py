@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 SEVERITIES = ("error", "warning", "note")
+# Suboptions of a module's option ``waivers``
+WAIVER_OPTIONS = {"id": {"type": "str", "required": True}, "reason": {"type": "str"}, "until": {"type": "str"}}
 
 
 @dataclass(frozen=True)

@@ -326,6 +326,22 @@ def test_cri_o_is_not_judged_and_that_is_said(host: Host) -> None:
     assert "crio is not containerd" in found[1].message
 
 
+# ---- F45: CNI plugins ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", ["/opt/cni/bin", "/var/lib/cni/bin", "/var/lib/rancher/k3s/data/current/bin"])
+def test_f45_a_cni_plugin_that_is_not_there(host: Host, folder: str) -> None:
+    host.write(f"{folder}/macvlan", "")
+    assert judged(host, cni_plugins=["macvlan"]) == []
+    found = only(judged(host, cni_plugins=["macvlan", "host-device", "ipoib"]), "MN-F45")
+    assert found.message == f"host-device, ipoib is not among its CNI plugins ({folder})"
+
+
+def test_f45_a_machine_without_any(host: Host) -> None:
+    assert judged(host) == []
+    assert only(judged(host, cni_plugins=["ipoib"]), "MN-F45").message == "it has no CNI plugins at all"
+
+
 # ---- F46: locked memory ---------------------------------------------------------------------------------------------
 
 

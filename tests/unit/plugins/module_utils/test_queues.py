@@ -335,4 +335,6 @@ def test_bootstrap_hands_on_the_stack_that_it_resolved():
     assert plan(TREE, both, scheduler="auto", orchestrator="grove").scheduler == "kai"
     (play,) = yaml.safe_load((ROOT / "playbooks" / "bootstrap.yml").read_text(encoding="utf-8"))
     (task,) = [task for task in play["tasks"] if task["name"] == "Make the queues"]
-    assert task["vars"] == {"queues_orchestrator": "{{ bootstrap_found.orchestrator or 'auto' }}"}
+    own = "hostvars[inventory_hostname].queues_orchestrator"
+    decided = "bootstrap_found.orchestrator or 'auto'"
+    assert task["vars"] == {"queues_orchestrator": f"{{{{ {own} | default({decided}, true) }}}}"}
