@@ -132,7 +132,7 @@ def nothing_to_do(findings: Sequence[Finding]) -> list[str]:
     """What is said of a path without steps, unless something is the matter, waived or not."""
     if any(item.severity == "error" or item.id in ("MN-F49", "MN-F63") for item in findings):
         return ["no step is made"]
-    return ["nothing to do: every component runs the version that is wanted"]
+    return ["nothing to do: every component runs the version that is wanted; settings and objects are bootstrap's"]
 
 
 def backward(

@@ -116,7 +116,7 @@ def test_f26_a_dynamo_without_a_set_is_no_reason_to_call_all_well(made: Made) ->
     assert [line[:6] for line in found["failing"]] == ["MN-F26"]
     assert not any("nothing to do" in line for line in found["lines"])
     assert made.answer(dynamo_version="1.6")["lines"] == [
-        "nothing to do: every component runs the version that is wanted"
+        "nothing to do: every component runs the version that is wanted; settings and objects are bootstrap's"
     ]
 
 
