@@ -100,7 +100,7 @@ def driver(machine: Machine, kernel: str, skip: dict[str, str]) -> dict[str, Any
 
 
 def cni(machine: Machine) -> dict[str, list[str]]:
-    """``folders``: where this machine has CNI plugins, of the places that distributions take. ``plugins``: their names."""
+    """``folders``: where it has CNI plugins, of the places that distributions take. ``plugins``: their names."""
     found = {folder: machine.find(f"{folder}/*") for folder in CNI_FOLDERS}
     names = {path.rpartition("/")[2] for paths in found.values() for path in paths}
     return {"folders": [folder for folder, paths in found.items() if paths], "plugins": sorted(names)}

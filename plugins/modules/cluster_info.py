@@ -508,9 +508,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import WAIVER_OPTIONS
 from ansible_collections.dynamo.multinode.plugins.module_utils import components
 from ansible_collections.dynamo.multinode.plugins.module_utils.charts import BadChart
+from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import WAIVER_OPTIONS
 from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import hidden, redacted
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import gangs_asked
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import AUTH_ARGS, Client, KubeError
