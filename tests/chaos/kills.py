@@ -332,7 +332,9 @@ class Killer:
         for item in json.loads(self.lab.kubectl("get", wanted, *self.where, "-o", "json"))["items"]:
             meta = item["metadata"]
             if not meta.get("deletionTimestamp"):
-                found[(item["kind"], meta.get("namespace", ""), RANDOM.sub("-*", meta["name"]))] += 1
+                # Behind a long name the random end comes without a dash
+                name = f"{meta['name'][:-5].rstrip('-')}-*" if meta.get("generateName") else meta["name"]
+                found[(item["kind"], meta.get("namespace", ""), RANDOM.sub("-*", name))] += 1
         return found
 
     def releases(self) -> list[str]:
