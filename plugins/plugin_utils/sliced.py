@@ -11,21 +11,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible_collections.dynamo.multinode.plugins.module_utils.large import shrink
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import Progress, slice_seconds
+from ansible_collections.dynamo.multinode.plugins.plugin_utils.direct import DirectAction
 
 INTERVAL = 30.0
 
 
-class SlicedAction(ActionBase):
+class SlicedAction(DirectAction):
     """Runs the module of the same name: once to apply, then in slices until nothing is left to wait for.
 
     Where nobody looks (async, check mode, ``wait: false``, ``progress: 0``) the module does it all in one call. Lines
     go through Display, one below the other: a worker process has no terminal, and AWX no cursor.
     """
 
-    _supports_async = True
     waits_by_default = False
 
     def finish(self, result: dict[str, Any], settled: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -33,15 +32,12 @@ class SlicedAction(ActionBase):
         raise NotImplementedError
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
         interval = self._interval()
-        wrap = bool(self._task.async_val) and not self._connection.has_native_async
-        if wrap or not interval or not self._waits():
-            result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap))
-        else:
-            result.update(self._in_slices(Progress(interval), task_vars))
-        if not wrap:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+        if self._task.async_val or not interval or not self._waits():
+            return super().run(tmp, task_vars)
+        result: dict[str, Any] = super(DirectAction, self).run(tmp, task_vars)
+        result.update(self._in_slices(Progress(interval), task_vars))
+        self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
     def _interval(self) -> float:
@@ -88,10 +84,7 @@ class SlicedAction(ActionBase):
         return self._call(task_vars, {"state": state, "elapsed": elapsed, "seconds": slice_seconds(elapsed)})
 
     def _call(self, task_vars: dict[str, Any] | None, what: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = self._execute_module(
-            module_args={**self._task.args, "_slice": what}, task_vars=task_vars
-        )
-        return found
+        return self.module(task_vars, {**self._task.args, "_slice": what})
 
     def _broken(self, first: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
         """The wait could not go on: what was applied is told all the same."""

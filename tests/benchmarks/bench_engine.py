@@ -150,10 +150,10 @@ class _Bench:
         yield row(f"{what}: in the module, against a bare pool of connections", ratios, "times as long", 1.25)
         for which in ("ours", "core"):  # Ansible's own files are read from the disk once
             self.playbook(which, config_maps(self.namespace(), 10))
-        mine = [self.playbook("ours", config_maps(self.namespace(), COUNT)) for _ in range(ROUNDS)]
-        middle = statistics.median(mine)
+        took = [self.playbook("ours", config_maps(self.namespace(), COUNT)) for _ in range(ROUNDS)]
+        middle = statistics.median(took)
         core = self.playbook("core", config_maps(self.core_kept, COUNT))
-        yield row(f"{what}: playbook", mine)
+        yield row(f"{what}: playbook", took)
         yield faster(f"{what}: playbook, against kubernetes.core.k8s ({core:.1f} s)", core, middle, 3.5)
         part = max(1, COUNT // 5)
         kubectl = self.kubectl(config_maps(self.namespace(), part)) * COUNT / part

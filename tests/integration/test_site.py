@@ -38,7 +38,7 @@ ENGINE = {"name": "worker", "role": "worker", "node_count": "2", "gpus_per_node"
 SOUND = {"backend": "vllm", "model": "example/model", "image": "example.com/vllm:1.0.0", "components": [ENGINE]}
 MIRROR = {"mirror": "mirror.example:5000/team", "pull_secret": "mirror-pull"}
 MODELS = {"type": "host_path", "path": "/models", "mount_path": "/models"}
-BEHIND_THE_GAP = {
+BEHIND_THE_GAP: dict[str, Any] = {
     "multinode_airgap": True,
     "multinode_registry": MIRROR,
     "multinode_workload_defaults": {"namespace": "inference", "model_cache": MODELS},

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, dynamo.multinode contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A module that is run without Ansible's packing answers as one that is packed, whatever the task says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from lab.handle import Lab
+
+CLONE = Path(__file__).resolve().parents[2]
+PASSWORD = b"of the vault"
+WORD = "sesame"
+PLAY = """
+- hosts: one
+  gather_facts: false
+  vars: {ansible_remote_tmp: "{{ '~/.ansible/tmp' if packed else '/proc/nowhere' }}"}
+  environment:
+    K8S_AUTH_KUBECONFIG: "{{ config }}"
+  module_defaults:
+    dynamo.multinode.workload_plan: {orchestrator: lws}
+  tasks:
+    - dynamo.multinode.cluster_info:
+      register: cluster
+    - dynamo.multinode.workload_plan: {workloads: [{name: a, nmae: b}]}
+      ignore_errors: true
+      register: refused
+    - dynamo.multinode.apply:
+        objects:
+          - {apiVersion: v1, kind: ConfigMap, metadata: {name: direct, namespace: default}, data: {word: "{{ word }}"}}
+      check_mode: true
+      diff: true
+      register: checked
+    - dynamo.multinode.apply: {objects: [{apiVersion: example.com/v1, kind: Nothing, metadata: {name: x}}]}
+      ignore_errors: true
+      register: unknown
+    - dynamo.multinode.cluster_info: {gather: [queues]}
+      async: 60
+      poll: 1
+      when: packed
+      register: later
+    - ansible.builtin.copy:
+        content: "{{ {'cluster': cluster, 'refused': refused, 'checked': checked, 'unknown': unknown} | to_json }}"
+        dest: "{{ answer }}"
+        mode: "0600"
+      vars: {ansible_remote_tmp: "{{ folder }}/tmp"}
+"""
+
+
+def answers(lab: Lab, folder: Path, python: str, *, packed: bool) -> dict[str, Any]:
+    """What the tasks answered. Where nothing is packed, there is no folder for what is."""
+    folder.mkdir()
+    vault = VaultLib([("default", VaultSecret(PASSWORD))])
+    body = vault.encrypt(WORD).decode().replace("\n", "\n  ")
+    files = {"play.yml": PLAY, "vars.yml": f"word: !vault |\n  {body}\n", "password": PASSWORD.decode()}
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    given = {
+        "ansible_python_interpreter": python,
+        "config": str(lab.kubeconfig),
+        "answer": str(folder / "answer.json"),
+        "folder": str(folder),
+        "packed": packed,
+    }
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "one,", "-c", "local", "play.yml"]
+    argv += ["-e", "@vars.yml", "-e", json.dumps(given), "--vault-password-file", "password"]
+    env = {key: value for key, value in os.environ.items() if not key.startswith("K8S_AUTH")}
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told: dict[str, Any] = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    return told
+
+
+def test_both_ways_have_the_same_answers(lab: Lab, tmp_path: Path) -> None:
+    other = tmp_path / "python"  # of another folder, and so perhaps another Python
+    other.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    other.chmod(0o755)
+    direct = answers(lab, tmp_path / "direct", sys.executable, packed=False)
+    packed = answers(lab, tmp_path / "packed", str(other), packed=True)
+    assert direct == packed
+    assert "nmae: is not a known key" in direct["refused"]["msg"]
+    assert WORD in json.dumps(direct["checked"]["diff"])
+    assert direct["checked"]["changed"] is True
+    assert "example.com/v1" in direct["unknown"]["msg"]
+    assert direct["cluster"]["cluster"]["nodes"]
+
+
+def test_a_module_that_breaks_down_is_told_with_what_it_said(tmp_path: Path) -> None:
+    """No answer at all, as of a process that was killed: the task fails, and shows what there is."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.exit('no Python today')\n", encoding="utf-8")
+    play = [{"hosts": "one", "gather_facts": False, "tasks": [{"dynamo.multinode.cluster_info": {}}]}]
+    play[0]["environment"] = {"PYTHONPATH": str(tmp_path)}
+    (tmp_path / "play.yml").write_text(json.dumps(play), encoding="utf-8")
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "one,", "-c", "local", "play.yml"]
+    argv += ["-e", f"ansible_python_interpreter={sys.executable}"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no Python today" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CLONE / "plugins" / "action").glob("*.py")))
+def test_whatever_has_a_half_on_the_controller_is_a_module(name: str) -> None:
+    assert (CLONE / "plugins" / "modules" / f"{name}.py").exists()
