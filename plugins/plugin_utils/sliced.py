@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.dynamo.multinode.plugins.module_utils.large import shrink
+from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import hidden
+from ansible_collections.dynamo.multinode.plugins.module_utils.large import shrink, store
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import Progress, slice_seconds
 from ansible_collections.dynamo.multinode.plugins.plugin_utils.direct import DirectAction
 
@@ -75,10 +77,13 @@ class SlicedAction(DirectAction):
             first.pop("warnings", None)
         if failure:
             first.update(failed=True, msg=failure)
-        if self._task.args.get("result_file"):  # a file of the machine on which the module runs
-            stored = self._call(task_vars, {"result": _plain(first)})
-            return {**stored, **{key: first[key] for key in ("warnings", "diff") if key in first}}
-        return shrink(first, None)
+        path = self._task.args.get("result_file")  # of the machine on which the module runs
+        if not path:
+            return shrink(first, None)
+        if self._beside(task_vars or {}):
+            return _stored(first, os.path.expanduser(os.path.expandvars(str(path))))
+        stored = self._call(task_vars, {"result": _plain(first)})
+        return {**stored, **{key: first[key] for key in ("warnings", "diff") if key in first}}
 
     def _slice(self, task_vars: dict[str, Any] | None, state: Any, elapsed: float) -> dict[str, Any]:
         return self._call(task_vars, {"state": state, "elapsed": elapsed, "seconds": slice_seconds(elapsed)})
@@ -107,6 +112,20 @@ def _joined(first: dict[str, Any], step: dict[str, Any], *, whole: bool) -> dict
         "warnings": [*first.get("warnings", []), *step.get("warnings", [])],
     }
     return {**first, **(step if whole else {}), **told}
+
+
+def _stored(result: dict[str, Any], path: str) -> dict[str, Any]:
+    """As the module would store it and answer (kube/objects.py), without starting it for that alone."""
+    whole = {key: value for key, value in _plain(result).items() if key not in ("failed", "msg")}
+    told: dict[str, Any] = {key: result[key] for key in ("warnings", "diff", "invocation") if key in result}
+    if result.get("failed"):
+        told.update(failed=True, msg=hidden(str(result.get("msg"))))
+    try:
+        store(whole, path)
+    except OSError as error:
+        told["warnings"] = [*told.get("warnings", []), f"result_file: cannot be written: {error}"]
+        return {**shrink(whole, None), **told}
+    return {**shrink(whole, path), **told}
 
 
 def _plain(result: Mapping[str, Any]) -> dict[str, Any]:

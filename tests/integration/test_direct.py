@@ -43,20 +43,31 @@ PLAY = """
     - dynamo.multinode.apply: {objects: [{apiVersion: example.com/v1, kind: Nothing, metadata: {name: x}}]}
       ignore_errors: true
       register: unknown
+    - dynamo.multinode.apply: &waited
+        objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: waited, namespace: "{{ space }}"}}]
+        wait: true
+        result_file: "{{ folder }}/result.json"
+    - dynamo.multinode.apply: *waited
+      register: stored
+    - dynamo.multinode.apply: {objects: [], wait: true, prune: true, result_file: "{{ folder }}/failed.json"}
+      ignore_errors: true
+      register: failed
     - dynamo.multinode.cluster_info: {gather: [queues]}
       async: 60
       poll: 1
       when: packed
       register: later
-    - ansible.builtin.copy:
-        content: "{{ {'cluster': cluster, 'refused': refused, 'checked': checked, 'unknown': unknown} | to_json }}"
+    - ansible.builtin.copy:  # what was registered
+        content: "{{ dict(names | zip(names | map('extract', vars))) | to_json }}"
         dest: "{{ answer }}"
         mode: "0600"
-      vars: {ansible_remote_tmp: "{{ folder }}/tmp"}
+      vars:
+        ansible_remote_tmp: "{{ folder }}/tmp"
+        names: [cluster, refused, checked, unknown, stored, failed]
 """
 
 
-def answers(lab: Lab, folder: Path, python: str, *, packed: bool) -> dict[str, Any]:
+def answers(lab: Lab, folder: Path, namespace: str, python: str, *, packed: bool) -> dict[str, Any]:
     """What the tasks answered. Where nothing is packed, there is no folder for what is."""
     folder.mkdir()
     vault = VaultLib([("default", VaultSecret(PASSWORD))])
@@ -69,6 +80,7 @@ def answers(lab: Lab, folder: Path, python: str, *, packed: bool) -> dict[str, A
         "config": str(lab.kubeconfig),
         "answer": str(folder / "answer.json"),
         "folder": str(folder),
+        "space": namespace,
         "packed": packed,
     }
     argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "one,", "-c", "local", "play.yml"]
@@ -76,22 +88,25 @@ def answers(lab: Lab, folder: Path, python: str, *, packed: bool) -> dict[str, A
     env = {key: value for key, value in os.environ.items() if not key.startswith("K8S_AUTH")}
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    told: dict[str, Any] = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
-    return told
+    texts = [(folder / name).read_text(encoding="utf-8") for name in ("answer.json", "result.json")]
+    told, stored = (json.loads(text.replace(str(folder), "FOLDER")) for text in texts)
+    return {**told, "file": stored}
 
 
-def test_both_ways_have_the_same_answers(lab: Lab, tmp_path: Path) -> None:
+def test_both_ways_have_the_same_answers(lab: Lab, namespace: str, tmp_path: Path) -> None:
     other = tmp_path / "python"  # of another folder, and so perhaps another Python
     other.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     other.chmod(0o755)
-    direct = answers(lab, tmp_path / "direct", sys.executable, packed=False)
-    packed = answers(lab, tmp_path / "packed", str(other), packed=True)
+    direct = answers(lab, tmp_path / "direct", namespace, sys.executable, packed=False)
+    packed = answers(lab, tmp_path / "packed", namespace, str(other), packed=True)
     assert direct == packed
     assert "nmae: is not a known key" in direct["refused"]["msg"]
     assert WORD in json.dumps(direct["checked"]["diff"])
     assert direct["checked"]["changed"] is True
     assert "example.com/v1" in direct["unknown"]["msg"]
     assert direct["cluster"]["cluster"]["nodes"]
+    assert direct["stored"]["result_file"] == "FOLDER/result.json"
+    assert [one["ready"] for one in direct["file"]["objects"]] == [True]
 
 
 def test_a_module_that_breaks_down_is_told_with_what_it_said(tmp_path: Path) -> None:
