@@ -167,6 +167,8 @@ POINTS = (
         after=lambda event: _write(event, "leaderworkersets"),
         fresh="workloads",
         nth=2,
+        # Nothing becomes ready before the second look
+        still="kwok",
     ),
     Point("while workloads are removed", lambda event: _write(event, "leaderworkersets", "delete"), "teardown"),
     Point(

@@ -31,7 +31,8 @@ def test_f70_a_killed_rollout_is_taken_up_again(killer: Killer) -> None:
     for name in SAMPLE:
         killer.lab.kubectl("delete", "namespace", "killed")
         point = BY_NAME[name]
-        verdict = killer.point(Point(name, point.at, playbook="rollout", after=point.after, nth=point.nth))
+        here = Point(name, point.at, playbook="rollout", after=point.after, nth=point.nth, still=point.still)
+        verdict = killer.point(here)
         assert verdict.wrong == [], name
         assert verdict.met
     killer.lab.kubectl("delete", "namespace", "killed", "--wait=false")
