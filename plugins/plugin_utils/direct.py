@@ -64,8 +64,7 @@ class DirectAction(ActionBase):
             return ""
         asked = C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
         try:
-            python = str(self._templar.template(asked) or "")
-            if not os.path.samefile(os.path.dirname(python), os.path.dirname(sys.executable)):
+            if not same_python(str(self._templar.template(asked) or ""), sys.executable):
                 return ""
             return str(next(iter(importlib.import_module("ansible_collections.kubernetes.core").__path__)))
         except (AnsibleError, ImportError, OSError, StopIteration):
@@ -93,6 +92,12 @@ class DirectAction(ActionBase):
         result: dict[str, Any] = self._parse_returned_data(told, *([PROFILE] if profiled else []))
         remove_internal_keys(result)
         return result
+
+
+def same_python(one: str, other: str) -> bool:
+    """Whether two programs are one Python with one set of packages: a virtual environment is a folder of links to a
+    Python that others link to as well, and /usr/bin has more than one. Raises OSError where there is none."""
+    return os.path.samefile(one, other) and os.path.samefile(os.path.dirname(one), os.path.dirname(other))
 
 
 def _encoded(params: dict[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ What else is called ``ansible_collections`` on Python's path (the ``ansible`` pa
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 import types
@@ -23,8 +24,9 @@ def package(name: str, *folders: str) -> None:
 
 def main() -> None:
     name, here, core = sys.argv[1:]
-    # Not this file's folder, which nobody imports from; and Ansible takes what is left for arguments of the module
-    sys.path[:1] = []
+    # Nobody imports from this file's folder, which Python puts first unless it is told not to
+    sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
+    # Ansible would take what is left for arguments of the module
     sys.argv[1:] = []
     package("ansible_collections")
     package("ansible_collections.dynamo")
