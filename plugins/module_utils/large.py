@@ -35,6 +35,17 @@ def store(result: Mapping[str, Any], path: str) -> None:
         raise
 
 
+def kept(result: dict[str, Any], path: str | None) -> tuple[dict[str, Any], str | None]:
+    """What is answered of a result that ``path`` (None: nothing) is to hold as a whole; and why it does not, if so."""
+    problem = None
+    if path:
+        try:
+            store(result, path)
+        except OSError as error:
+            problem, path = f"result_file: cannot be written: {error}", None
+    return shrink(result, path), problem
+
+
 def shrink(result: dict[str, Any], path: str | None) -> dict[str, Any]:
     """The result with ``summary`` (action -> number of objects); a large one without the details of objects in which
     nothing is wrong, and without ``plan``. ``path``: the file that holds it as a whole, or None."""

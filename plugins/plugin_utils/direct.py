@@ -37,10 +37,14 @@ class DirectAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         wrap = bool(self._task.async_val) and not self._connection.has_native_async
-        result.update(self.module(task_vars, wrap_async=wrap))
+        result.update(self.answer(task_vars, wrap_async=wrap))
         if not wrap:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
+
+    def answer(self, task_vars: dict[str, Any] | None, *, wrap_async: bool) -> dict[str, Any]:
+        """What the task answers: one call of the module."""
+        return self.module(task_vars, wrap_async=wrap_async)
 
     def module(
         self, task_vars: dict[str, Any] | None, args: dict[str, Any] | None = None, *, wrap_async: bool = False

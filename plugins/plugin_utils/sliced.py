@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.dynamo.multinode.plugins.module_utils.credentials import hidden
-from ansible_collections.dynamo.multinode.plugins.module_utils.large import shrink, store
+from ansible_collections.dynamo.multinode.plugins.module_utils.large import kept, shrink
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import Progress, slice_seconds
 from ansible_collections.dynamo.multinode.plugins.plugin_utils.direct import DirectAction
 
@@ -33,14 +33,11 @@ class SlicedAction(DirectAction):
         """Write how the wait ended into the result; the failure, if it is one."""
         raise NotImplementedError
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def answer(self, task_vars: dict[str, Any] | None, *, wrap_async: bool) -> dict[str, Any]:
         interval = self._interval()
-        if self._task.async_val or not interval or not self._waits():
-            return super().run(tmp, task_vars)
-        result: dict[str, Any] = super(DirectAction, self).run(tmp, task_vars)
-        result.update(self._in_slices(Progress(interval), task_vars))
-        self._remove_tmp_path(self._connection._shell.tmpdir)
-        return result
+        if wrap_async or not interval or not self._waits():
+            return super().answer(task_vars, wrap_async=wrap_async)
+        return self._in_slices(Progress(interval), task_vars)
 
     def _interval(self) -> float:
         given = self._task.args.get("progress")
@@ -120,12 +117,10 @@ def _stored(result: dict[str, Any], path: str) -> dict[str, Any]:
     told: dict[str, Any] = {key: result[key] for key in ("warnings", "diff", "invocation") if key in result}
     if result.get("failed"):
         told.update(failed=True, msg=hidden(str(result.get("msg"))))
-    try:
-        store(whole, path)
-    except OSError as error:
-        told["warnings"] = [*told.get("warnings", []), f"result_file: cannot be written: {error}"]
-        return {**shrink(whole, None), **told}
-    return {**shrink(whole, path), **told}
+    answer, problem = kept(whole, path)
+    if problem:
+        told["warnings"] = [*told.get("warnings", []), problem]
+    return {**answer, **told}
 
 
 def _plain(result: Mapping[str, Any]) -> dict[str, Any]:

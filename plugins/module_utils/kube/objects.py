@@ -17,7 +17,7 @@ from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client impor
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.deletion import Removal
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.results import Result
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.slices import Waited, watch
-from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation, shrink, store
+from ansible_collections.dynamo.multinode.plugins.module_utils.large import invocation, kept
 from ansible_collections.dynamo.multinode.plugins.module_utils.progress import finish_objects, object_keys
 
 # What every module takes that applies objects and waits for them; the fragment ``rollout`` documents most of it
@@ -54,14 +54,9 @@ class Answer:
         elif "diff" in self.result:
             self.result["diff"] = hidden(self.result["diff"])
         if "_slice" not in self.result:  # otherwise it is not the end yet
-            path = module.params.get("result_file")
-            if path and not module.check_mode:
-                try:
-                    store(self.result, path)
-                except OSError as error:
-                    module.warn(f"result_file: cannot be written: {error}")
-                    path = None
-            self.result = shrink(self.result, None if module.check_mode else path)
+            self.result, problem = kept(self.result, None if module.check_mode else module.params.get("result_file"))
+            if problem:
+                module.warn(problem)
         told = {"invocation": invocation(module.params), **self.result}
         if self.failure is not None:
             module.fail_json(msg=hidden(self.failure), **told)
