@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,18 +95,29 @@ def answers(lab: Lab, folder: Path, namespace: str, python: str, *, packed: bool
     return {**told, "file": stored}
 
 
-def test_both_ways_have_the_same_answers(lab: Lab, namespace: str, tmp_path: Path) -> None:
+@pytest.fixture
+def still(bare_lab: Lab) -> Iterator[str]:
+    """A namespace and a node where nothing moves between the two ways, as no controller runs."""
+    name = f"direct-{uuid.uuid4().hex[:8]}"
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+    bare_lab.kubectl("create", "namespace", name)
+    bare_lab.kubectl("create", "-f", "-", stdin=json.dumps(node))
+    yield name
+    bare_lab.kubectl("delete", "node", name)
+
+
+def test_both_ways_have_the_same_answers(bare_lab: Lab, still: str, tmp_path: Path) -> None:
     other = tmp_path / "python"  # of another folder, and so perhaps another Python
     other.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     other.chmod(0o755)
-    direct = answers(lab, tmp_path / "direct", namespace, sys.executable, packed=False)
-    packed = answers(lab, tmp_path / "packed", namespace, str(other), packed=True)
+    direct = answers(bare_lab, tmp_path / "direct", still, sys.executable, packed=False)
+    packed = answers(bare_lab, tmp_path / "packed", still, str(other), packed=True)
     assert direct == packed
     assert "nmae: is not a known key" in direct["refused"]["msg"]
     assert WORD in json.dumps(direct["checked"]["diff"])
     assert direct["checked"]["changed"] is True
     assert "example.com/v1" in direct["unknown"]["msg"]
-    assert direct["cluster"]["cluster"]["nodes"]
+    assert still in [node["name"] for node in direct["cluster"]["cluster"]["nodes"]]
     assert direct["stored"]["result_file"] == "FOLDER/result.json"
     assert [one["ready"] for one in direct["file"]["objects"]] == [True]
 
