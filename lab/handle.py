@@ -15,7 +15,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from lab import binaries, small_charts
+from lab import binaries, controlplane, small_charts
+from lab.kube import Api
 from lab.layout import CLONE, Layout, read_json
 
 CHART_NAMESPACES = {"volcano": "volcano-system", "lws": "lws-system"}
@@ -155,7 +156,8 @@ class Lab:
     def _settle(self) -> None:
         """An event is written after its answer: ask for something unmistakable, and wait until that is written."""
         token = f"lab-mark-{uuid.uuid4().hex}"
-        self.kubectl("get", "--raw", f"/api/v1/namespaces/default?{token}")
+        api = Api(controlplane.server(self.layout.state()["ports"]), self.layout.certs, "admin")
+        api.call("GET", "/api/v1/namespaces/default", query={token: ""})
         deadline = time.monotonic() + AUDIT_SECONDS
         while token.encode() not in self._end_of_log():
             if time.monotonic() > deadline:

@@ -4,7 +4,7 @@
 """`make test`: all stages, fastest first, each to its end, and one summary of what passed, failed and was not run.
 
 What only reads the sources runs two stages at a time, as most of them keep one core busy; what needs labs has the
-machine to itself, because it uses two workers of its own.
+machine to itself, because it uses workers of its own.
 
 A stage's output goes to .cache/logs/<stage>.log, its results (JUnit XML) to .cache/results/<stage>.xml. A stage that
 ran no test has failed, whatever its exit code.
@@ -76,8 +76,8 @@ STAGES = (
     Stage("docs", ("-m", "tools.docs"), shares=True),
     Stage("importer", ("-m", "tools.importer"), shares=True),
     Stage("lab", ("-m", "tools.lab_programs")),
-    # A file at a time, each of the two workers with a lab of its own.
-    pytest_stage("integration", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+    # A file at a time, each worker with a lab of its own; the third uses what two spend waiting for controllers.
+    pytest_stage("integration", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"),
     Stage("molecule", ("-m", "tools.scenarios")),
 )
 

@@ -36,24 +36,29 @@ DEFINITIONS = (
 
 LONGEST_FIRST = (
     "test_upgrade.py",
-    "test_platform.py",
-    "test_site_grove.py",
     "test_roles_alone.py",
-    "test_switch.py",
-    "test_adopted.py",
+    "test_site_grove.py",
     "test_failed_releases.py",
+    "test_switch.py",
+    "test_platform.py",
     "test_site.py",
-    "test_chaos.py",
+    "test_adopted.py",
     "test_controllers.py",
+    "test_chaos.py",
+    "test_progress.py",
+    "test_lifecycle.py",
+    "test_openshift.py",
+    "test_network_entries.py",
     "test_oldest_ansible.py",
     "test_findings_live.py",
+    "test_chart_sources.py",
+    "test_diagnosis.py",
     "test_kills.py",
-    "test_lifecycle.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that two workers end at about the same time."""
+    """The longest files first, so that the workers end at about the same time."""
     items.sort(key=lambda item: (LONGEST_FIRST.index(item.path.name) if item.path.name in LONGEST_FIRST else 99,))
 
 

@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ OLD, NEW = binaries.OLD_LWS, binaries.LWS
 OLD_GROVE, NEW_GROVE = "0.1.0-alpha.11", "0.1.0-alpha.14"
 OLD_KAI, NEW_KAI = "0.17.0", "0.18.6"
 OLD_TOPOLOGY, NEW_TOPOLOGY = "clustertopologies.grove.io", "clustertopologybindings.grove.io"
-PATIENCE = 120.0
+PATIENCE = 120
 CRD = "leaderworkersets.leaderworkerset.x-k8s.io"
 WRITES = ("create", "patch", "update", "delete")
 ENGINE: dict[str, Any] = {
@@ -96,11 +95,10 @@ class Platform:
     def charts(self, **more: Any) -> dict[str, Any]:
         return {"charts": {version: str(self.lab.chart("lws", version)) for version in (OLD, NEW)}, **more}
 
-    def ready(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while (self.lab.get("leaderworkerset", "engine").get("status") or {}).get("readyReplicas") != 1:
-            assert time.monotonic() < deadline, "the engine never became ready"
-            time.sleep(0.1)
+    def ready(self, replicas: int = 1) -> None:
+        """So many of its groups serve."""
+        status = f"jsonpath={{.status.readyReplicas}}={replicas}"
+        self.lab.kubectl("wait", "leaderworkerset/engine", f"--for={status}", f"--timeout={PATIENCE}s")
 
     def uids(self) -> dict[str, str]:
         """The engine and the definition: what must be the very same after everything.
@@ -195,10 +193,7 @@ def test_the_older_lws_takes_the_engines_up(platform: Platform, uids: dict[str, 
     """It is no dead object: scaled up and down again, the first group stays what it was."""
     for replicas in (2, 1):
         platform.lab.kubectl("scale", "leaderworkerset", "engine", f"--replicas={replicas}")
-        deadline = time.monotonic() + PATIENCE
-        while (platform.lab.get("leaderworkerset", "engine").get("status") or {}).get("readyReplicas") != replicas:
-            assert time.monotonic() < deadline, "the engine was not scaled"
-            time.sleep(0.1)
+        platform.ready(replicas)
     assert uids.items() <= platform.uids().items()
 
 
