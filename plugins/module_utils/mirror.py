@@ -17,7 +17,6 @@ from typing import Any
 from ansible_collections.dynamo.multinode.plugins.module_utils.spec_model import Workload
 
 DOCKER_HUB = "docker.io"
-CA_NAME = "dynamo-multinode-ca"
 CA_KEY = "ca-bundle.crt"
 CA_FOLDER = "/etc/dynamo-multinode/ca"
 # What a pod must never send to a proxy. Programs find the API server by its address: the kubelet fills it in.

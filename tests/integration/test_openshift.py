@@ -252,10 +252,10 @@ def test_a_second_run_writes_nothing(cluster: Cluster) -> None:
 def test_certificates_that_come_later_are_written_without_an_upgrade(cluster: Cluster) -> None:
     done = cluster.run(helm_component_registry={"ca_bundle": "-----BEGIN CERTIFICATE-----"})
     assert done.returncode == 0, done.stdout
-    assert cluster.names("configmaps").count("dynamo-multinode-ca") == 1
+    assert cluster.names("configmaps").count("dynamo-multinode-ca-gpu-operator") == 1
     done = cluster.run(plays=cluster.olm.collect)
     assert done.returncode == 0, done.stdout
-    assert "dynamo-multinode-ca" not in cluster.names("configmaps")
+    assert "dynamo-multinode-ca-gpu-operator" not in cluster.names("configmaps")
 
 
 def test_the_network_operator_comes_by_subscription_with_the_constraint_for_rdma(cluster: Cluster) -> None:

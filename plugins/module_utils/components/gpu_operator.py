@@ -238,8 +238,8 @@ def cluster_policy(ask: Ask) -> Object:
     }
     if given.get("version"):
         driver["version"] = given["version"]
-    if registry.ca_name(ask.registry):
-        driver["certConfig"] = {"name": registry.ca_name(ask.registry)}
+    if registry.ca_name("gpu_operator", ask.registry):
+        driver["certConfig"] = {"name": registry.ca_name("gpu_operator", ask.registry)}
     spec: dict[str, Any] = {
         "operator": {"defaultRuntime": "crio", "use_ocp_driver_toolkit": True},
         "daemonsets": {"updateStrategy": "RollingUpdate"},

@@ -141,8 +141,8 @@ def _driver(ask: Ask, image: Mapping[str, Any]) -> dict[str, Any]:
     variables = registry.proxy_env(ask.proxy)
     if variables:
         found["env"] = variables
-    if registry.ca_name(ask.registry):
-        found["certConfig"] = {"name": registry.ca_name(ask.registry)}
+    if registry.ca_name("network_operator", ask.registry):
+        found["certConfig"] = {"name": registry.ca_name("network_operator", ask.registry)}
     return found
 
 

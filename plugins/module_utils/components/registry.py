@@ -13,7 +13,6 @@ from typing import Any
 from ansible_collections.dynamo.multinode.plugins.module_utils.checks.findings import Finding
 from ansible_collections.dynamo.multinode.plugins.module_utils.mirror import (
     CA_KEY,
-    CA_NAME,
     ca_of,
     image,
     mirror_of,
@@ -259,7 +258,7 @@ def values(component_name: str, registry: Mapping[str, Any], proxy: Mapping[str,
             _put(found, key, [dict(entry) for entry in variables])
     if ca_of(registry):
         for key in keys.ca:
-            _put(found, key, CA_NAME)
+            _put(found, key, ca_name(component_name, registry))
     return found
 
 
@@ -317,9 +316,12 @@ def pull_secrets(registry: Mapping[str, Any]) -> list[str]:
     return [secret] if secret else []
 
 
-def ca_name(registry: Mapping[str, Any]) -> str:
-    """The ConfigMap for custom resources that take certificates by name (``certConfig``); "" without any."""
-    return CA_NAME if ca_of(registry) else ""
+def ca_name(component_name: str, registry: Mapping[str, Any]) -> str:
+    """The ConfigMap for custom resources that take certificates by name (``certConfig``); "" without any.
+
+    One for each component: two in one namespace come and go on their own.
+    """
+    return f"dynamo-multinode-ca-{component_name.replace('_', '-')}" if ca_of(registry) else ""
 
 
 def ca_config_map(component_name: str, namespace: str, registry: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -329,7 +331,7 @@ def ca_config_map(component_name: str, namespace: str, registry: Mapping[str, An
     """
     if not ca_of(registry) or component_name not in ("gpu_operator", "network_operator"):
         return ()
-    metadata = {"name": CA_NAME, "namespace": namespace, "labels": {MANAGED_BY: MANAGER}}
+    metadata = {"name": ca_name(component_name, registry), "namespace": namespace, "labels": {MANAGED_BY: MANAGER}}
     return ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {CA_KEY: ca_of(registry)}},)
 
 

@@ -110,9 +110,11 @@ def test_the_driver_containers_find_their_certificates() -> None:
     (config,) = registry.ca_config_map("gpu_operator", "gpu-operator", REGISTRY)
     assert config["data"] == {mirror.CA_KEY: CA + "\n"}
     values = registry.values("gpu_operator", REGISTRY, {})
-    assert values["driver"]["certConfig"]["name"] == config["metadata"]["name"] == registry.ca_name(REGISTRY)
+    assert values["driver"]["certConfig"]["name"] == config["metadata"]["name"]
     assert registry.ca_config_map("lws", "lws-system", REGISTRY) == ()
     assert registry.ca_config_map("gpu_operator", "gpu-operator", {}) == ()
+    (other,) = registry.ca_config_map("network_operator", "gpu-operator", REGISTRY)
+    assert other["metadata"]["name"] != config["metadata"]["name"], "each is removed with its component"
 
 
 def test_what_is_outside_the_mirror_is_found_wherever_it_is_named() -> None:

@@ -384,7 +384,7 @@ def test_a_driver_of_our_own_gets_what_the_chart_would_give_its_own() -> None:
     assert spec["repository"] == "reg.example/nvidia"
     assert spec["imagePullSecrets"] == ["pull"]
     assert [item["name"] for item in spec["env"]] == ["HTTPS_PROXY", "NO_PROXY"]
-    assert spec["certConfig"] == {"name": "dynamo-multinode-ca"}
+    assert spec["certConfig"] == {"name": "dynamo-multinode-ca-gpu-operator"}
     assert spec["tolerations"] == site["values"]["daemonsets"]["tolerations"]
     assert spec["gdrcopy"] == {
         "enabled": True,
@@ -552,7 +552,7 @@ def test_the_policy_on_openshift_is_ours_and_valid() -> None:
     assert schemas.problems(known, merged) == []
     assert merged["devicePlugin"] == {"enabled": True, "config": {"name": "mine"}}
     assert merged["mig"] == {"strategy": "mixed"}
-    assert merged["driver"]["certConfig"] == {"name": "dynamo-multinode-ca"}
+    assert merged["driver"]["certConfig"] == {"name": "dynamo-multinode-ca-gpu-operator"}
     assert findings(over, ABSENT) == []
     assert gpu_operator.objects(ask(settings={"olm": "false"}, apis={"config.openshift.io": ["v1"]})) == ()
     assert gpu_operator.values(replace(about, facts={**about.facts, "hardware": {}}))["nfd"]["enabled"] is False

@@ -156,7 +156,7 @@ def test_the_policy_word_for_word() -> None:
                 "startupProbe": {"initialDelaySeconds": 10, "periodSeconds": 10},
                 "livenessProbe": {"initialDelaySeconds": 30, "periodSeconds": 30},
                 "readinessProbe": {"initialDelaySeconds": 10, "periodSeconds": 30},
-                "certConfig": {"name": "dynamo-multinode-ca"},
+                "certConfig": {"name": "dynamo-multinode-ca-network-operator"},
             },
             "secondaryNetwork": {
                 "cniPlugins": image("plugins"),
@@ -300,7 +300,10 @@ def test_networks_word_for_word() -> None:
 
 def test_the_drivers_certificates_are_kept_as_they_are_asked_for() -> None:
     (certificates, *_) = network_operator.objects(ask(node(), registry={"ca_bundle": "PEM"}))
-    assert (certificates["kind"], certificates["metadata"]["name"]) == ("ConfigMap", "dynamo-multinode-ca")
+    assert (certificates["kind"], certificates["metadata"]["name"]) == (
+        "ConfigMap",
+        "dynamo-multinode-ca-network-operator",
+    )
     assert (certificates["metadata"]["namespace"], certificates["data"]) == (
         "nvidia-network-operator",
         {"ca-bundle.crt": "PEM\n"},
