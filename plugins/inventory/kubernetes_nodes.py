@@ -120,7 +120,7 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.dynamo.multinode.plugins.module_utils import node_hosts
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth import AUTH_OPTIONS
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth_model import AUTH_OPTIONS
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import ApiError, Client, KubeError
 
 SUFFIXES = ("kubernetes_nodes.yml", "kubernetes_nodes.yaml")

@@ -24,7 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import urllib3
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth import Connection
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth_model import Connection
 
 from tests.chaos.faults import Plan
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 import yaml
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube import auth
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import auth_core
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import CannotConnect, Client, MissingLibrary
 from kubernetes.config import incluster_config
 
@@ -51,6 +51,7 @@ def parts(lab: Lab, tmp_path: Path) -> dict[str, str]:
 
 
 def token(lab: Lab, namespace: str) -> str:
+    lab.kubectl("wait", "serviceaccount/default", "-n", namespace, "--for=create", "--timeout=60s")
     return lab.kubectl("create", "token", "-n", namespace, "default").strip()
 
 
@@ -178,7 +179,7 @@ class OpenShift(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         here = f"http://{self.headers['Host']}"
-        if self.path == auth.OAUTH_METADATA:
+        if self.path == auth_core.OAUTH_METADATA:
             ends = {"authorization_endpoint": f"{here}/oauth/authorize", "token_endpoint": f"{here}/oauth/token"}
             self.answer(200, ends)
         elif self.path.startswith("/oauth/authorize"):
@@ -222,7 +223,7 @@ def test_a_user_and_password_on_openshift(openshift: str, monkeypatch: pytest.Mo
 
 
 def test_openshift_without_the_package_is_a_clear_error(openshift: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "userpassauth", None)
+    monkeypatch.setattr(auth_core, "userpassauth", None)
     with pytest.raises(MissingLibrary, match=r"openshift.*exchanges a user and password.*api_key"):
         Client.from_params({"host": openshift, "username": "dev", "password": "hunter2"})
 

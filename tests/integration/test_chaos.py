@@ -53,16 +53,23 @@ def test_the_plan_of_a_seed_is_the_same_every_time() -> None:
 
 
 class Once(Plan):
-    """Injects a fault into the first requests of a method for objects (``only``: whose URL has this in it)."""
+    """Injects a fault into the first requests of a method for objects (``only``: whose URL has this in it).
 
-    def __init__(self, method: str, fault: str, times: int = 1, only: str = "/v1/") -> None:
+    ``then``: done with each fault.
+    """
+
+    def __init__(
+        self, method: str, fault: str, times: int = 1, only: str = "/v1/", then: Callable[[], object] | None = None
+    ) -> None:
         super().__init__("")
-        self.method, self.wanted, self.left, self.only = method, fault, times, only
+        self.method, self.wanted, self.left, self.only, self.then = method, fault, times, only, then
 
     def fault(self, method: str, path: str) -> str | None:
         if method != self.method or not self.left or self.only not in path:
             return None
         self.left -= 1
+        if self.then is not None:
+            self.then()
         return self.wanted
 
 
@@ -153,11 +160,16 @@ def test_an_answer_that_never_comes_is_given_up(proxied: tuple[Proxy, Client], n
 
 
 @pytest.mark.parametrize("fault", ["410", "cut", "503", "reset-before"])
-def test_a_watch_that_ends_badly_is_taken_up_again(proxied: tuple[Proxy, Client], namespace: str, fault: str) -> None:
+def test_a_watch_that_ends_badly_is_taken_up_again(
+    lab: Lab, proxied: tuple[Proxy, Client], namespace: str, fault: str
+) -> None:
     """The proxy ends each watch after it, too: closing one must not wait for the next event."""
     proxy, here = proxied
-    results = engine.apply(here, [deployment(namespace, replicas=1)])
-    proxy.plan = Once("GET", fault, only="watch=true")
+    web = deployment(namespace, replicas=1)
+    web["spec"]["paused"] = True  # nothing is ready before the watch was there
+    results = engine.apply(here, [web])
+    resume = ("rollout", "resume", f"deployment/{web['metadata']['name']}", "-n", namespace)
+    proxy.plan = Once("GET", fault, only="watch=true", then=lambda: lab.kubectl(*resume))
     outcome = next(iter(engine.wait_for(here, results, timeout=60).values()))
     assert outcome.ready
     assert proxy.plan.left == 0

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth import (
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth import connect
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth_model import (
     AUTH_ARGS,
     POOL_SIZE,
     CannotConnect,
-    connect,
 )
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import (
     ApiError,

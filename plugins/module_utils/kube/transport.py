@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube import retry
-from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth import Connection
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.auth_model import Connection
 from ansible_collections.dynamo.multinode.plugins.module_utils.kube.errors import ApiError
 
 try:
