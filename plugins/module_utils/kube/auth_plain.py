@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import ssl
 import tempfile
+import weakref
 from collections.abc import Mapping
 from typing import Any
 from urllib.request import getproxies
@@ -91,20 +93,24 @@ def _connection(cluster: dict[str, str], user: dict[str, str]) -> Connection:
     host, token, certificate = cluster.get("server", "").rstrip("/"), user.get("token"), set(user) - {"token"}
     if not host.startswith("https://") or not (token or certificate):
         raise _Doubt
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    context.load_verify_locations(cadata=_pem(cluster, "certificate-authority"))
-    if certificate:
-        # There is no other way to load them than from a file
-        with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="dynamo-multinode-") as file:
-            file.write(f"{_pem(user, 'client-certificate')}\n{_pem(user, 'client-key')}")
-            file.flush()
-            context.load_cert_chain(file.name, password=_encrypted)
-    return Connection(
-        host=host,
-        pool=urllib3.PoolManager(maxsize=POOL_SIZE, retries=False, cert_reqs=ssl.CERT_REQUIRED, ssl_context=context),
-        headers=(),
-        authorization=lambda: f"Bearer {token}" if token else None,
-    )
+    # As the kubernetes package does: a TLS context that connections share is no choice, as urllib3 changes it with each
+    # of them, and another thread's handshake is garbled
+    folder = tempfile.mkdtemp(prefix="dynamo-multinode-")
+    try:
+        files = {"ca_certs": _file(cluster, "certificate-authority", folder)}
+        context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+        context.load_verify_locations(files["ca_certs"])
+        if certificate:
+            files["cert_file"] = _file(user, "client-certificate", folder)
+            files["key_file"] = _file(user, "client-key", folder)
+            context.load_cert_chain(files["cert_file"], files["key_file"], password=_encrypted)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    pool = urllib3.PoolManager(maxsize=POOL_SIZE, retries=False, cert_reqs=ssl.CERT_REQUIRED, **files)
+    # With the pool, or with the process
+    weakref.finalize(pool, shutil.rmtree, folder, ignore_errors=True)
+    return Connection(host=host, pool=pool, headers=(), authorization=lambda: f"Bearer {token}" if token else None)
 
 
 def _encrypted() -> str:
@@ -112,12 +118,16 @@ def _encrypted() -> str:
     raise _Doubt
 
 
-def _pem(source: dict[str, str], name: str) -> str:
-    """What is given as data, or is in the file of an absolute path; not both."""
+def _file(source: dict[str, str], name: str, folder: str) -> str:
+    """The file of an absolute path, or one in ``folder`` with what is given as data; not both."""
     data, path = source.get(f"{name}-data"), source.get(name)
-    if (data is None) == (path is None) or (path is not None and not os.path.isabs(path)):
+    if (data is None) == (path is None):
         raise _Doubt
     if path is not None:
-        with open(path, encoding="ascii") as stream:
-            return stream.read()
-    return base64.b64decode(str(data), validate=True).decode("ascii")
+        if not os.path.isabs(path):
+            raise _Doubt
+        return path
+    made = os.path.join(folder, name)
+    with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(base64.b64decode(str(data), validate=True))
+    return made

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,10 +114,31 @@ def test_it_is_what_kubernetes_core_makes_of_it(
     assert (plain.host, plain.headers) == (usual.host, usual.headers) == (SERVER, ())
     token = "Bearer sesame" if user(config).get("token") else None
     assert plain.authorization() == usual.authorization() == token
-    context = plain.pool.connection_pool_kw["ssl_context"]
-    assert [dict(sum(one["subject"], ()))["commonName"] for one in context.get_ca_certs()] == ["somebody"]
-    assert context.check_hostname
+    ours, theirs = (one.pool.connection_pool_kw for one in (plain, usual))
+    for name in ("cert_reqs", "maxsize", "retries"):
+        assert str(ours[name]) == str(theirs[name])
+    for name in ("ca_certs", "cert_file", "key_file"):
+        both = [Path(pool[name]).read_bytes() if pool.get(name) else None for pool in (ours, theirs)]
+        assert both[0] == both[1]
+    assert "ssl_context" not in ours, "urllib3 changes it with each connection, whatever other threads are at"
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_no_key_outlives_its_connection(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(config, tmp_path)
+    (tmp_path / "tmp").mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    connection = auth_plain.connect({"kubeconfig": path}, {})
+    kept = list((tmp_path / "tmp").glob("*/*"))
+    assert {(one.name, one.stat().st_mode & 0o777, one.parent.stat().st_mode & 0o777) for one in kept} == {
+        (name, 0o600, 0o700) for name in ("certificate-authority", "client-certificate", "client-key")
+    }
+    del connection
+    gc.collect()
+    assert list((tmp_path / "tmp").iterdir()) == []
+    user(config)["client-key-data"] = "bm9uZQ=="
+    assert auth_plain.connect({"kubeconfig": written(config, tmp_path)}, {}) is None
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_by_the_environment(config: Config, tmp_path: Path) -> None:
