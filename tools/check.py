@@ -35,6 +35,8 @@ POLL_SECONDS = 0.1
 SIDE_BY_SIDE = 2
 TAIL_LINES = 40
 REASONS_SHOWN = 12
+# Where only the end of a log is kept, this is all that one learns
+FAILURE_WIDTH = 500
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def describe(result: Result) -> list[str]:
     was measured."""
     lines = [f"    FAILED: {result.problem}"] if result.problem else []
     failures = [case for case in result.cases if case.outcome == "failed"]
-    lines += [shorten(f"    FAILED: {case.name}: {case.reason}") for case in failures[:REASONS_SHOWN]]
+    lines += [shorten(f"    FAILED: {case.name}: {case.reason}", FAILURE_WIDTH) for case in failures[:REASONS_SHOWN]]
     if len(failures) > REASONS_SHOWN:
         lines.append(f"    ... and {len(failures) - REASONS_SHOWN} more, in .cache/logs/{result.stage}.log")
     for reason, names in grouped(case for case in result.cases if case.outcome == "skipped"):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def read_case(node: ET.Element) -> Case:
             reason = first_line(found.get("message") or "")
             if not reason or reason.endswith(":"):
                 reason = f"{reason} {first_line(found.text or '')}".strip()
+            reason = failed_task(found.get("message") or "") or reason
             return Case(name, "failed" if outcome == "failed" else "skipped", reason, seconds)
     measured = tuple(f"{one.get('name')}: {one.get('value')}" for one in node.iterfind("properties/property"))
     return Case(name, "passed", "", seconds, measured)
@@ -75,6 +77,25 @@ def read_case(node: ET.Element) -> Case:
 
 def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def failed_task(text: str) -> str:
+    """Where a test shows the output of a play that failed, the task and what it said: "" elsewhere.
+
+    Of several the first that was not ignored.
+    """
+    task, fatal = "", ""
+    for line in text.splitlines():
+        if line.startswith("TASK [") and not fatal:
+            task = line.strip(" *")
+        elif line.startswith("...ignoring"):
+            fatal = ""
+        elif line.startswith(("fatal: [", "failed: [", "[ERROR]: Task failed")) and not fatal:
+            fatal = line
+    if not fatal:
+        return ""
+    said = re.search(r'"msg": "((?:[^"\\]|\\.)*)"', fatal)
+    return f"{task} {said[1] if said else fatal}".strip()
 
 
 def finish(suite: str, cases: Sequence[Case]) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from tools import check
 from tools.check import Result, Stage, judge, run_all, summary, totals
-from tools.results import Case, write_junit
+from tools.results import Case, read_case, write_junit
 
 PASSED = Case("a", "passed")
 FAILED = Case("b", "failed", "1 is not 2")
@@ -191,3 +192,25 @@ sys.exit(check.main([]))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1, done.stderr
     assert done.stdout.splitlines()[-1] == "0 passed, 0 failed, 2 skipped"
+
+
+PLAY = r"""AssertionError: inode.kai_scheduler : Validating a...
+TASK [helm_component : Let helm install or upgrade] ****************************
+fatal: [kai]: FAILED! => {"changed": false, "msg": "helm said \"no\""}
+...ignoring
+
+TASK [helm_component : Say why helm failed] ************************************
+failed: [kai] (item=a) => {"ansible_loop_var": "item", "msg": "no matches for kind \"Config\""}
+
+TASK [helm_component : Clean up] ***********************************************
+fatal: [kai]: FAILED! => {"msg": "too late"}
+"""
+
+
+def test_a_failed_play_is_told_by_its_task(tmp_path: Path) -> None:
+    node = ET.Element("testcase", classname="site", name="one")
+    ET.SubElement(node, "failure", message=PLAY)
+    assert read_case(node).reason == r"TASK [helm_component : Say why helm failed] no matches for kind \"Config\""
+    node = ET.Element("testcase", classname="site", name="one")
+    ET.SubElement(node, "failure", message="AssertionError: assert 1 == 2\nTASK [x] ***\nok: [kai]")
+    assert read_case(node).reason == "AssertionError: assert 1 == 2"
