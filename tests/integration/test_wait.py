@@ -208,3 +208,34 @@ def test_what_may_not_be_read_is_an_error(lab: Lab, namespace: str) -> None:
     stranger = Client.from_params({"kubeconfig": str(lab.admin_kubeconfig), "impersonate_user": "nobody"})
     with pytest.raises(ApiError, match="not allowed"):
         wait(stranger, [Ref("v1", "ConfigMap", namespace, "settings")], timeout=LONG)
+
+
+@pytest.fixture
+def taken_away(lab: Lab, group: str, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Ref:
+    """An object whose definition goes, as that of nv-ipam's pools with the NicClusterPolicy, after it was listed and
+    before it is watched: the API server knows no such path then."""
+    engine.apply(client(lab), [reporting_crd(group), widget(group, namespace)])
+    report(lab, group, namespace, "False", "not yet")
+    real = Client.watch
+
+    def watch(self: Client, *args: Any, **options: Any) -> Watch:
+        lab.kubectl("delete", "crd", f"widgets.{group}", "--ignore-not-found")
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(Client, "watch", watch)
+    return Ref(f"{group}/v1", "Widget", namespace, "one")
+
+
+def test_what_goes_with_its_definition_is_gone(lab: Lab, taken_away: Ref) -> None:
+    outcomes = wait(client(lab), [taken_away], timeout=LONG, gone=True)
+    assert [(outcome.ready, outcome.reason) for outcome in outcomes] == [(True, "gone")]
+
+
+def test_what_goes_with_its_definition_is_waited_for_at_leisure(lab: Lab, taken_away: Ref) -> None:
+    """It may be defined anew."""
+    here = client(lab)
+    outcomes = wait(here, [taken_away], timeout=5.0)
+    assert [(outcome.ready, outcome.reason) for outcome in outcomes] == [
+        (False, f"the API server does not serve Widget in {taken_away.api_version}")
+    ]
+    assert here.requests < 20

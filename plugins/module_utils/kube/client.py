@@ -287,6 +287,8 @@ class Client:
                     items, query = [], {**query, "continue": None, "limit": None}
                     continue
                 if error.status == 404:
+                    # Its definition was deleted since we learnt of it: it is looked up again where that matters
+                    self._discovered.pop(api_version, None)
                     return [], ""
                 raise
             for item in page.get("items") or []:

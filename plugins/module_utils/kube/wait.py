@@ -331,7 +331,8 @@ class _Follower(threading.Thread):
 
     def _bear(self, error: ApiError) -> bool:
         """Whether to ask again: yes for what an API server that goes away and comes back answers meanwhile."""
-        if error.status == 410:
+        # 404: the kind was there when its objects were listed, and its definition was deleted meanwhile
+        if error.status in (404, 410):
             return True
         if error.status in UNREACHABLE:
             self.cut = True
@@ -369,6 +370,8 @@ class _Follower(threading.Thread):
         elif version:
             self.cut, self.refused = False, None
             self._follow(version)
+        else:
+            self.stopped.wait(RELIST_DELAY)
 
     def _list(self) -> str:
         around, blind = self._around()
