@@ -11,6 +11,8 @@ export MULTINODE_UPSTREAM ?= $(CURDIR)/../shared/upstream
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 export PATH := $(CURDIR)/$(VENV):$(PATH)
+# Where it is set, each start of each program compiles all that it imports once more.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup venv test lint unit coverage missing-checks integration molecule docs sanity importer build bench chaos \
 	lab-up lab-down lab-status demo format changelog lock clean

@@ -32,6 +32,7 @@ from lab.proxy import Proxy
 BACKOFF_FIRST, BACKOFF_LAST = 0.2, 5.0
 STABLE_SECONDS = 10.0
 STOP_SECONDS = 3.0
+TICK_SECONDS = 0.25
 ETCD_SECONDS = 1.0
 LOG_LIMIT = 64 * 1024 * 1024
 LOG_CHECK_SECONDS = 30.0
@@ -130,7 +131,7 @@ class Supervisor:
             Proxy(controlplane.egress_socket(self.layout, self.lab_id), kubelet.local_port).start()
             kubelet.start()
         while not self.stopping.is_set():
-            self.wake.wait(0.1)
+            self.wake.wait(TICK_SECONDS)
             self.wake.clear()
             self._tick()
             if not self.layout.state_file.exists():

@@ -67,6 +67,11 @@ PLAY = """
         ansible_remote_tmp: "{{ folder }}/tmp"
         names: [cluster, refused, checked, unknown, stored, failed]
 """
+COUNTS = """
+import sys
+with open({!r}, "a") as stream:
+    print(*sys.orig_argv, file=stream)
+"""
 
 
 def answers(lab: Lab, folder: Path, namespace: str, python: str, *, packed: bool) -> dict[str, Any]:
@@ -88,11 +93,16 @@ def answers(lab: Lab, folder: Path, namespace: str, python: str, *, packed: bool
     argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "one,", "-c", "local", "play.yml"]
     argv += ["-e", "@vars.yml", "-e", json.dumps(given), "--vault-password-file", "password"]
     env = {key: value for key, value in os.environ.items() if not key.startswith("K8S_AUTH")}
+    (folder / "sitecustomize.py").write_text(COUNTS.format(str(folder / "pythons")), encoding="utf-8")
+    env["PYTHONPATH"] = str(folder)
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     texts = [(folder / name).read_text(encoding="utf-8") for name in ("answer.json", "result.json")]
     told, stored = (json.loads(text.replace(str(folder), "FOLDER")) for text in texts)
-    return {**told, "file": stored}
+    # Python processes that were started for a module of ours
+    pythons = (folder / "pythons").read_text(encoding="utf-8").splitlines()
+    ours = ("launch.py", *(f"AnsiballZ_{name}.py" for name in ("apply", "cluster_info", "workload_plan")))
+    return {**told, "file": stored, "pythons": [line for line in pythons if any(name in line for name in ours)]}
 
 
 @pytest.fixture
@@ -112,6 +122,10 @@ def test_both_ways_have_the_same_answers(bare_lab: Lab, still: str, tmp_path: Pa
     other.chmod(0o755)
     direct = answers(bare_lab, tmp_path / "direct", still, sys.executable, packed=False)
     packed = answers(bare_lab, tmp_path / "packed", still, str(other), packed=True)
+    started, unpacked = direct.pop("pythons"), packed.pop("pythons")
+    if sys.platform.startswith("linux"):  # one for all tasks and slices
+        assert ["--serve" in line for line in started] == [True]
+    assert len(unpacked) > 8
     assert direct == packed
     assert "nmae: is not a known key" in direct["refused"]["msg"]
     assert WORD in json.dumps(direct["checked"]["diff"])
