@@ -13,6 +13,7 @@ own that is forked from it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -27,6 +28,8 @@ import types
 from typing import Any
 
 MODULES = "ansible_collections.dynamo.multinode.plugins.modules"
+UTILS = "ansible_collections.dynamo.multinode.plugins.module_utils."
+# As much as a pipe takes at once, whoever else writes
 MESSAGE_BYTES = 4096
 # request, standard input, output and error of the module, and the line on which its end is told
 DESCRIPTORS = 5
@@ -47,10 +50,15 @@ def run(name: str) -> None:
 
 
 def preload(name: str) -> None:
-    """Import all that the module imports. What fails here fails again where somebody hears of it."""
-    with contextlib.suppress(Exception, SystemExit):
-        importlib.import_module(f"{MODULES}.{name}")
+    """Import all that the module imports."""
+    imported(f"{MODULES}.{name}")
     sys.modules.pop(f"{MODULES}.{name}", None)
+
+
+def imported(name: str) -> None:
+    """What fails here fails again where somebody hears of it."""
+    with contextlib.suppress(Exception, SystemExit):
+        importlib.import_module(name)
 
 
 class Server:
@@ -59,7 +67,8 @@ class Server:
     A request is ``run`` with open files: the request proper as JSON ({"name", "cwd", "environ"}), standard
     input, output and error, and a line. On the line comes ``started``, and the exit code when the process has ended
     (negative: the signal). Who closes the other end of the line before that ends the process.
-    ``preload NAME`` is answered by nothing.
+    ``preload NAME`` is answered by nothing. What a module of ours imported only as it ran (how to authenticate other
+    than by a kubeconfig, with the kubernetes package) is imported here for those that come after it.
     """
 
     def __init__(self, asked: socket.socket) -> None:
@@ -67,7 +76,8 @@ class Server:
         self.lines: dict[int, socket.socket] = {}
         self.preloaded: set[str] = set()
         self.woken, self.wake = os.pipe()
-        for end in (self.woken, self.wake):
+        self.learnt, self.learn = os.pipe()
+        for end in (self.woken, self.wake, self.learn):
             os.set_blocking(end, False)
 
     def serve(self) -> str:
@@ -80,6 +90,7 @@ class Server:
         with selectors.DefaultSelector() as selector:
             self.selector = selector
             selector.register(self.woken, selectors.EVENT_READ)
+            selector.register(self.learnt, selectors.EVENT_READ)
             selector.register(self.asked, selectors.EVENT_READ)
             while True:
                 for key, _events in selector.select():
@@ -95,6 +106,9 @@ class Server:
                         with contextlib.suppress(BlockingIOError):
                             os.read(self.woken, MESSAGE_BYTES)
                         self.reap()
+                    elif key.fileobj == self.learnt:
+                        for name in os.read(self.learnt, MESSAGE_BYTES).decode().split():
+                            imported(name)
                     elif key.data in self.lines:  # nobody writes on it: it was closed
                         selector.unregister(key.fileobj)
                         self.end([key.data])
@@ -131,7 +145,7 @@ class Server:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         for other in (self.asked, *self.lines.values()):
             other.close()
-        for descriptor in (line, self.woken, self.wake):
+        for descriptor in (line, self.woken, self.wake, self.learnt):
             os.close(descriptor)
         for place, descriptor in enumerate(standard):
             os.dup2(descriptor, place)
@@ -139,7 +153,15 @@ class Server:
         os.environ.clear()
         os.environ.update(asked["environ"])
         os.chdir(asked["cwd"])
+        atexit.register(self.teach, frozenset(sys.modules))
         gc.enable()
+
+    def teach(self, known: frozenset[str]) -> None:
+        """Of the forked process, at its end: what it had to import itself."""
+        names = " ".join(name for name in sys.modules if name.startswith(UTILS) and name not in known)
+        if names and len(names) < MESSAGE_BYTES:
+            with contextlib.suppress(OSError):
+                os.write(self.learn, f"{names} ".encode())
 
     def reap(self) -> None:
         """Tell how each ended."""

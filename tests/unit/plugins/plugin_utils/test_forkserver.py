@@ -70,6 +70,11 @@ MODULES = {
             print('before', flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
     """,
+    "late": """
+        if __name__ == "__main__":
+            from ansible_collections.dynamo.multinode.plugins.module_utils import late
+            print(late.PID)
+    """,
     "broken": "import nowhere_to_be_found",
     "leaves": "import sys; sys.exit(4)",
     "wait": """
@@ -87,6 +92,7 @@ def collection(tmp_path: Path) -> Path:
     here = tmp_path / "multinode"
     files = {f"plugins/modules/{name}.py": textwrap.dedent(text) for name, text in MODULES.items()}
     files["plugins/module_utils/shared.py"] = "import os\nPID = os.getpid()\n"
+    files["plugins/module_utils/late.py"] = files["plugins/module_utils/shared.py"]
     files["../core/place.py"] = "HERE = __name__\n"
     for name, text in files.items():
         (here / name).parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +131,9 @@ def test_what_goes_in_and_out(server: ForkServer, monkeypatch: pytest.MonkeyPatc
     seen: dict[str, Any] = json.loads(told)
     assert (code, last, err) == (3, "at exit", "aside\n")
     assert seen.pop("given") == "given" * 100_000
+    # and the one by which it tells what it has imported
+    *standard, _told = seen.pop("files")
+    assert standard == [0, 1, 2]
     assert seen.pop("parent") == seen.pop("shared") == pid_of(server)
     assert seen == {
         "environ": {"A": "1", "ODD": "\udcff"},
@@ -134,10 +143,15 @@ def test_what_goes_in_and_out(server: ForkServer, monkeypatch: pytest.MonkeyPatc
         "gc": True,
         "signals": ["default_int_handler", "SIG_DFL", "SIG_DFL"],
         "wakeup": -1,
-        "files": [0, 1, 2],
         "path": [],
         "place": "ansible_collections.kubernetes.core.place",
     }
+
+
+def test_what_one_imports_as_it_runs_the_next_one_has(server: ForkServer) -> None:
+    assert int(ran(server, "late")[1]) != pid_of(server)
+    # A copy that is made before the server has read of it has to import it, too
+    assert any(int(ran(server, "late")[1]) == pid_of(server) for _ in range(1000))
 
 
 def test_many_at_once_have_each_their_own(server: ForkServer) -> None:
