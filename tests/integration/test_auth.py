@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import sys
@@ -129,8 +130,9 @@ class Tunnel(BaseHTTPRequestHandler):
             self.end_headers()
 
             def back() -> None:
-                while data := there.recv(65536):
-                    self.connection.sendall(data)
+                with contextlib.suppress(OSError):  # whichever side has ended
+                    while data := there.recv(65536):
+                        self.connection.sendall(data)
 
             threading.Thread(target=back, daemon=True).start()
             while data := self.connection.recv(65536):
