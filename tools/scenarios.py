@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dynamo.multinode contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the molecule scenarios in two lanes, each with a lab of its own; arguments name single ones.
+"""Run the molecule scenarios in two or three lanes, each with a lab of its own; arguments name single ones.
 
 A lane takes the next scenario when it has ended its last one. After one that failed its lab is made anew, as nobody
 knows what was left on it. With LAB_DIR set, all run in one lane on the lab that it names.
@@ -25,10 +25,10 @@ from pathlib import Path
 import yaml
 
 from tools.bootstrap import LOCAL, ROOT
-from tools.commands import BIN, echoed, tool_environment
+from tools.commands import BIN, echoed, lab_workers, tool_environment
 from tools.results import Case, finish
 
-LANES = ("a", "b")
+LANES = ("a", "b", "c")[: lab_workers()]
 # What takes longest begins first, so that the lanes end at about the same time; all others follow by name.
 LONGEST_FIRST = ("default", "upgrade", "helm_component")
 NEEDS_UPSTREAM = "needs-upstream"
