@@ -170,7 +170,8 @@ HEAD = """\
 <!-- Written by `python -m tools.variables` from plugins/module_utils/spec_schema.py; a test compares the two. -->
 
 Every scalar may be given as a string, as surveys and `-e` do. An unknown key is an error that names the nearest known
-one. All errors are reported at once, each with its path.
+one. All errors are reported at once, each with its path. A variable that begins with `multinode_` and is not on this
+page is an error, too, with which every playbook begins.
 """
 
 

@@ -153,6 +153,7 @@ def life(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFactory)
     one.play("check", "site", "--check", "--diff")
     one.remember("checked")
     one.play("mistakes", "site", "-e", json.dumps({"multinode_workloads": MISTAKES}))
+    one.play("misspelt", "site", "-e", json.dumps({"multinode_orchestratr": "grove", "multinode_airgapped": True}))
     gapped = ("-e", json.dumps(BEHIND_THE_GAP))
     with air_gap(tmp_path_factory.mktemp("gap")) as gap:
         one.play("first", "site", *gapped, env=gap.env)
@@ -199,6 +200,17 @@ def test_every_mistake_is_told_at_once_before_anything_is_written(life: Life) ->
         assert told in run.output, run.output
     assert "components.worker.node_count: is '2'" not in run.output
     assert life.writes["mistakes"] == []
+
+
+def test_a_variable_that_nobody_reads_is_told_before_anything_is_asked(life: Life) -> None:
+    run = life.runs["misspelt"]
+    assert run.code == 2
+    assert (
+        "multinode_airgapped: is not a variable of dynamo.multinode (did you mean multinode_airgap?)\n"
+        "multinode_orchestratr: is not a variable of dynamo.multinode (did you mean multinode_orchestrator?)"
+    ) in run.output.replace("\\n", "\n"), run.output
+    assert run.recap["ok"] == 0
+    assert life.writes["misspelt"] == []
 
 
 def test_the_first_run_serves(life: Life, record_property: Callable[[str, object], None]) -> None:

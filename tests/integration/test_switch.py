@@ -81,7 +81,7 @@ def grove(gang_lab: Lab, namespace: str) -> Iterator[Lab]:
         "apply", "--server-side", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": crds})
     )
     try:
-        play(gang_lab, "rollout", namespace, workloads_wait=False, multinode_cluster={}, **GROVE)
+        play(gang_lab, "rollout", namespace, workloads_wait=False, **GROVE)
         assert len(gang_lab.get("podcliquesets", "-n", namespace)) == 2
         yield gang_lab
     finally:
