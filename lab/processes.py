@@ -52,6 +52,10 @@ class Spec:
     cwd: Path | None = None
 
 
+# Bytes of memory from which on a lab may take twice the 500 MB of its API server
+PLENTY = 12 * 1024**3
+
+
 def spawn(spec: Spec, lab_id: str) -> subprocess.Popen[bytes]:
     """Start ``spec`` in a session of its own. Call it from the main thread: the death signal is tied to a thread."""
     parent = os.getpid()
@@ -63,9 +67,9 @@ def spawn(spec: Spec, lab_id: str) -> subprocess.Popen[bytes]:
                 os._exit(1)
 
     env = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-    # Small heaps that are collected all the time, which is a fifth of what a lab's API server does: memory for time
-    env.setdefault("GOGC", "300")
-    env.setdefault("GOMEMLIMIT", "800MiB")
+    if os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >= PLENTY:
+        # Small heaps that are collected all the time, which is a fifth of what a lab's API server does: memory for time
+        env.setdefault("GOGC", "300")
     env.update(spec.env)
     env[MARKER] = lab_id
     spec.log.parent.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,6 @@ from pathlib import Path
 from tools.results import LOCAL, ROOT, Case, finish
 
 BIN = LOCAL / "venv" / "bin"
-# What the labs of one worker may take: its own, a bare one, and that of the tests of a file
-WORKER_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,6 @@ def tool_environment() -> dict[str, str]:
         env.pop("FORCE_COLOR", None)
         env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1", TERM="dumb")
     return env
-
-
-def lab_workers(memory: int | None = None) -> int:
-    """How many workers with labs of their own run side by side: two wait a fifth of their time, on two CPUs. A third
-    fills that, where there is memory (bytes) for its labs and as much again."""
-    if memory is None:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return 3 if memory >= 4 * WORKER_BYTES else 2
 
 
 def echoed(words: Sequence[str], folder: Path, env: Mapping[str, str], prefix: str = "") -> tuple[list[str], int]:

@@ -217,6 +217,26 @@ def test_a_definition_and_its_objects_in_one_run(lab: Lab, namespace: str, group
     assert {result.action for result in engine.apply(client(lab), objects)} == {"unchanged"}
 
 
+def test_a_definition_alone_is_there_for_whoever_asks_next(
+    lab: Lab, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server's discovery knows of it a little later than its status says, and helm asks discovery."""
+    asked: list[str] = []
+    real = Client._discover
+
+    def late(self: Client, api_version: str) -> Any:
+        asked.append(api_version)
+        return {} if len(asked) < 3 else real(self, api_version)
+
+    here = client(lab)
+    assert here.serves("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    monkeypatch.setattr(Client, "_discover", late)
+    assert actions(engine.apply(here, [widget_crd(group)])) == [("CustomResourceDefinition", "created")]
+    assert asked == [f"{group}/v1"] * 3
+    assert actions(engine.apply(here, [widget_crd(group)])) == [("CustomResourceDefinition", "unchanged")]
+    assert asked == [f"{group}/v1"] * 3
+
+
 def test_check_mode_on_an_empty_cluster_is_truthful(lab: Lab, free_namespace: str, group: str) -> None:
     objects = [widget_crd(group), widget(group, free_namespace), config_map(free_namespace)]
     mark = lab.mark()

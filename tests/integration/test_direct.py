@@ -106,22 +106,30 @@ def answers(lab: Lab, folder: Path, namespace: str, python: str, *, packed: bool
 
 
 @pytest.fixture
-def still(bare_lab: Lab) -> Iterator[str]:
+def own_lab() -> Iterator[Lab]:
+    """An API server to which nobody else writes: other tests' definitions are still going when they have ended."""
+    one = Lab(f"bare-{uuid.uuid4().hex[:8]}", bare=True)
+    one.up()
+    yield one
+    one.down(purge=True)
+
+
+@pytest.fixture
+def still(own_lab: Lab) -> str:
     """A namespace and a node where nothing moves between the two ways, as no controller runs."""
     name = f"direct-{uuid.uuid4().hex[:8]}"
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
-    bare_lab.kubectl("create", "namespace", name)
-    bare_lab.kubectl("create", "-f", "-", stdin=json.dumps(node))
-    yield name
-    bare_lab.kubectl("delete", "node", name)
+    own_lab.kubectl("create", "namespace", name)
+    own_lab.kubectl("create", "-f", "-", stdin=json.dumps(node))
+    return name
 
 
-def test_both_ways_have_the_same_answers(bare_lab: Lab, still: str, tmp_path: Path) -> None:
+def test_both_ways_have_the_same_answers(own_lab: Lab, still: str, tmp_path: Path) -> None:
     other = tmp_path / "python"  # of another folder, and so perhaps another Python
     other.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     other.chmod(0o755)
-    direct = answers(bare_lab, tmp_path / "direct", still, sys.executable, packed=False)
-    packed = answers(bare_lab, tmp_path / "packed", still, str(other), packed=True)
+    direct = answers(own_lab, tmp_path / "direct", still, sys.executable, packed=False)
+    packed = answers(own_lab, tmp_path / "packed", still, str(other), packed=True)
     started, unpacked = direct.pop("pythons"), packed.pop("pythons")
     if sys.platform.startswith("linux"):  # one for all tasks and slices
         assert ["--serve" in line for line in started] == [True]

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube import apply as engine
+from ansible_collections.dynamo.multinode.plugins.module_utils.kube.client import Client
 
 from lab import small_charts
 from lab.handle import Lab
@@ -77,9 +79,8 @@ def grove(gang_lab: Lab, namespace: str) -> Iterator[Lab]:
     if small_charts.upstream() is None:
         pytest.skip("not run: no definitions of Grove at MULTINODE_UPSTREAM")
     crds = json.loads(small_charts.definitions("grove").read_text(encoding="utf-8"))
-    gang_lab.kubectl(
-        "apply", "--server-side", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": crds})
-    )
+    admin = Client.from_params({"kubeconfig": str(gang_lab.admin_kubeconfig)})
+    assert {result.error for result in engine.apply(admin, crds)} == {None}  # and served, as kubectl would not wait for
     try:
         play(gang_lab, "rollout", namespace, workloads_wait=False, **GROVE)
         assert len(gang_lab.get("podcliquesets", "-n", namespace)) == 2

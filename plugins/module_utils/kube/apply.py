@@ -213,13 +213,7 @@ class _Run:
 
     def resolve(self) -> None:
         """Find every kind; an unknown one fails its objects, unless a CRD of this run defines it."""
-        defined = {
-            (f"{spec.get('group')}/{version.get('name')}", (spec.get("names") or {}).get("kind"))
-            for item in self.items
-            if item.kind == CRD and item.result is None
-            for spec in [item.wanted.get("spec") or {}]
-            for version in spec.get("versions") or []
-        }
+        defined = _defined(item for item in self.items if item.kind == CRD and item.result is None)
         kinds = sorted({item.kind for item in self.items if item.result is None})
         self.client.map(lambda kind: self.client.serves(*kind), dict(kinds).items())  # one request per API version
         for item in self.items:
@@ -516,8 +510,9 @@ class _Run:
                     written[outcome.ref].action = "failed"
                     written[outcome.ref].error = f"not served after {CRD_TIMEOUT:g} s: {outcome.reason}"
             deadline = time.monotonic() + (DISCOVERY_TIMEOUT if written else 0.0)
-            for kind in sorted(self.coming):
-                # Established comes a moment before discovery knows
+            made = _defined(item for item in self.items if item.ref in written and written[item.ref].error is None)
+            for kind in sorted(self.coming | made):
+                # Established comes a moment before discovery knows; who comes after us (helm) asks discovery
                 while not self.client.serves(*kind) and time.monotonic() < deadline:
                     time.sleep(0.2)
             self.coming = set()
@@ -692,6 +687,17 @@ def _stored(obj: Mapping[str, Any]) -> dict[str, Any]:
 
 HIDDEN = "<hidden>"
 HIDDEN_CHANGED = "<hidden, changed>"
+
+
+def _defined(items: Iterable[_Item]) -> set[tuple[str, str]]:
+    """The kinds, by apiVersion, that these definitions have the API server serve."""
+    return {
+        (f"{spec.get('group')}/{version.get('name')}", str((spec.get("names") or {}).get("kind")))
+        for item in items
+        for spec in [item.wanted.get("spec") or {}]
+        for version in spec.get("versions") or []
+        if version.get("served", True)
+    }
 
 
 def _diff(item: _Item, live: Mapping[str, Any] | None, answer: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -183,5 +183,5 @@ def test_sanity_counts_tests_and_interpreters_that_are_missing(tmp_path: Path) -
     ]
 
 
-def test_a_third_worker_where_there_is_memory_for_it() -> None:
-    assert [commands.lab_workers(gib * 1024**3) for gib in (8, 15, 16, 64)] == [2, 2, 3, 3]
+def test_a_third_lane_where_there_is_memory_for_it() -> None:
+    assert [len(scenarios.lanes_for(gib * 1024**3)) for gib in (8, 11, 12, 64)] == [2, 2, 3, 3]
