@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dynamo.multinode contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the molecule scenarios in two or three lanes, each with a lab of its own; arguments name single ones.
+"""Run the molecule scenarios in two lanes, each with a lab of its own; arguments name single ones.
 
 A lane takes the next scenario when it has ended its last one. After one that failed its lab is made anew, as nobody
 knows what was left on it. With LAB_DIR set, all run in one lane on the lab that it names.
@@ -28,15 +28,7 @@ from tools.bootstrap import LOCAL, ROOT
 from tools.commands import BIN, echoed, tool_environment
 from tools.results import Case, finish
 
-# Molecule starts many programs, and waits for each: a third lane fills that, where there is memory for its lab.
-LANES = ("a", "b", "c")
-
-
-def lanes_for(memory: int) -> tuple[str, ...]:
-    """The lanes for a machine with so many bytes of memory."""
-    return LANES if memory >= 12 * 1024**3 else LANES[:2]
-
-
+LANES = ("a", "b")
 # What takes longest begins first, so that the lanes end at about the same time; all others follow by name.
 LONGEST_FIRST = ("default", "upgrade", "helm_component")
 NEEDS_UPSTREAM = "needs-upstream"
@@ -212,8 +204,7 @@ def main(wanted: list[str]) -> int:
     reasons = {name: cannot_run(name) for name in names}
     able = [name for name in names if not reasons[name]]
     named = os.environ.get("LAB_DIR", "")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    lanes = [Lane("named", named)] if named else [Lane(name) for name in lanes_for(memory)[: len(able)]]
+    lanes = [Lane("named", named)] if named else [Lane(name) for name in LANES[: len(able)]]
     cases = run_lanes(able, lanes)
     cases += [Case(name, "skipped", reason) for name, reason in reasons.items() if reason]
     return finish("molecule", cases)

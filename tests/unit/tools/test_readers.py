@@ -181,7 +181,3 @@ def test_sanity_counts_tests_and_interpreters_that_are_missing(tmp_path: Path) -
         ("import-python-3.9", "failed"),
         ("pep8", "passed"),
     ]
-
-
-def test_a_third_lane_where_there_is_memory_for_it() -> None:
-    assert [len(scenarios.lanes_for(gib * 1024**3)) for gib in (8, 11, 12, 64)] == [2, 2, 3, 3]
