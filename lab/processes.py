@@ -67,7 +67,7 @@ def spawn(spec: Spec, lab_id: str) -> subprocess.Popen[bytes]:
                 os._exit(1)
 
     env = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-    if os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >= PLENTY:
+    if psutil.virtual_memory().total >= PLENTY:
         # Small heaps that are collected all the time, which is a fifth of what a lab's API server does: memory for time
         env.setdefault("GOGC", "300")
     env.update(spec.env)

@@ -25,6 +25,7 @@ import signal
 import socket
 import sys
 import types
+from collections.abc import Iterable
 from typing import Any
 
 MODULES = "ansible_collections.dynamo.multinode.plugins.modules"
@@ -180,7 +181,7 @@ class Server:
         with contextlib.suppress(OSError):
             self.lines[pid].sendall(f"{word}\n".encode())
 
-    def end(self, pids: Any) -> None:
+    def end(self, pids: Iterable[int]) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGTERM)
 

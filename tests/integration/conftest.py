@@ -112,13 +112,24 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
         one.down(purge=True)
 
 
-@pytest.fixture(scope="session")
-def bare_lab() -> Iterator[Lab]:
-    """An etcd and an API server of this worker's own: nothing acts on what is written to it."""
+def api_server() -> Iterator[Lab]:
+    """A bare lab while it is needed."""
     one = Lab(f"bare-{uuid.uuid4().hex[:8]}", bare=True)
     one.up()
     yield one
     one.down(purge=True)
+
+
+@pytest.fixture(scope="session")
+def bare_lab() -> Iterator[Lab]:
+    """An etcd and an API server of this worker's own: nothing acts on what is written to it."""
+    yield from api_server()
+
+
+@pytest.fixture
+def own_lab() -> Iterator[Lab]:
+    """The same for a single test: to whom nobody else writes, or whose definitions would be in the way of others."""
+    yield from api_server()
 
 
 @pytest.fixture(scope="session")

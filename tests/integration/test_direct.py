@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,17 +105,9 @@ def answers(lab: Lab, folder: Path, namespace: str, python: str, *, packed: bool
 
 
 @pytest.fixture
-def own_lab() -> Iterator[Lab]:
-    """An API server to which nobody else writes: other tests' definitions are still going when they have ended."""
-    one = Lab(f"bare-{uuid.uuid4().hex[:8]}", bare=True)
-    one.up()
-    yield one
-    one.down(purge=True)
-
-
-@pytest.fixture
 def still(own_lab: Lab) -> str:
-    """A namespace and a node where nothing moves between the two ways, as no controller runs."""
+    """A namespace and a node where nothing moves between the two ways, as no controller runs, and no
+    definition of another test is still going."""
     name = f"direct-{uuid.uuid4().hex[:8]}"
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     own_lab.kubectl("create", "namespace", name)

@@ -11,8 +11,6 @@ without schemas.
 from __future__ import annotations
 
 import copy
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,15 +58,6 @@ QUEUES = {
         {"name": "serving", "gpu": {"quota": 8, "limit": 16}, "cpu": {"quota": "1500m"}, "memory": {"limit": "1024Gi"}}
     ],
 }
-
-
-@pytest.fixture
-def own_lab() -> Iterator[Lab]:
-    """An API server without controllers, of this test's own: its definitions would be in the way of others."""
-    one = Lab(f"bare-{uuid.uuid4().hex[:8]}", bare=True)
-    one.up()
-    yield one
-    one.down(purge=True)
 
 
 def definition(path: str) -> Object:
